@@ -1,0 +1,3 @@
+"""The command line. ``main.main`` is the entry point; one module for each command."""
+
+__all__: list[str] = []
