@@ -76,7 +76,9 @@ def open_cluster(
         Corrupt: the data is there and its cluster file is not, or does not open.
     """
     if shards is not None and not 1 <= shards <= SHARDS_MAX:
-        raise Invalid("shards_out_of_range", f"--shards {shards}: take a number from 1 to {SHARDS_MAX}.")
+        raise Invalid(
+            "shards_out_of_range", f"--shards {shards}: take a number from 1 to {SHARDS_MAX}."
+        )
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     objects = LocalFolder(objects_dir(data))
     folder = KeyFolder(keys, random)

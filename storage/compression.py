@@ -76,4 +76,6 @@ def decompress(codec: int, packed: bytes) -> bytes:
     try:
         return decompressor.decompress(packed, max_output_size=TEXT_BYTES_MAX)
     except zstandard.ZstdError as error:
-        raise Corrupt("record_not_decompressed", f"A record does not decompress: {error}.") from error
+        raise Corrupt(
+            "record_not_decompressed", f"A record does not decompress: {error}."
+        ) from error

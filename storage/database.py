@@ -52,13 +52,15 @@ def classify(error: Exception, doing: str) -> TradeTrailError:
     text = str(error)
     if "No space left" in text or "IO error: While appending" in text:
         return StorageFull(
-            "disk_full", f"{doing} failed: the disk is full. Free space; nothing acknowledged is lost."
+            "disk_full",
+            f"{doing} failed: the disk is full. Free space; nothing acknowledged is lost.",
         )
     if "Corruption" in text or "corrupt" in text.lower():
         return Corrupt("database_corrupt", f"{doing} found damaged data: {text[:300]}")
     if "lock" in text.lower() and "LOCK" in text:
         return Unavailable(
-            "database_locked", f"{doing}: another process holds this database; only one may own a shard."
+            "database_locked",
+            f"{doing}: another process holds this database; only one may own a shard.",
         )
     return Internal("database_error", f"{doing} failed: {text[:300]}")
 
@@ -91,7 +93,9 @@ class Batch:
 class Database:
     """One open RocksDB. Reads are safe from any thread; one thread writes at a time by agreement."""
 
-    def __init__(self, path: Path, settings: DatabaseSettings, *, secondary: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, settings: DatabaseSettings, *, secondary: Path | None = None
+    ) -> None:
         """Open, creating where absent; with ``secondary`` as a reader beside the owner.
 
         Raises:
@@ -103,11 +107,15 @@ class Database:
         if secondary is not None:
             access = AccessType.secondary(str(secondary))
         cache = Cache(settings.block_cache_bytes)
-        families = {name: _options(name, settings, cache, secondary is not None) for name in FAMILIES}
+        families = {
+            name: _options(name, settings, cache, secondary is not None) for name in FAMILIES
+        }
         main = _options("default", settings, cache, secondary is not None)
         try:
-            self._db = Rdict(str(path), main, families, access) if access else Rdict(
-                str(path), main, families
+            self._db = (
+                Rdict(str(path), main, families, access)
+                if access
+                else Rdict(str(path), main, families)
             )
             self._families = {name: self._db.get_column_family(name) for name in FAMILIES}
             self._handles = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
@@ -159,7 +167,9 @@ class Database:
         cursor.seek_for_prev(key)
         return self._entry(cursor, family)
 
-    def scan(self, family: str, begin: bytes, end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, family: str, begin: bytes, end: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Entries from ``begin`` up to, not including, ``end``; raises ``Corrupt`` rather than end early."""
         cursor = self._families[family].iter(ReadOptions())
         cursor.seek(begin)
@@ -212,7 +222,9 @@ def _options(name: str, settings: DatabaseSettings, cache: Cache, secondary: boo
     options.set_wal_recovery_mode(DBRecoveryMode.absolute_consistency())
     options.set_max_background_jobs(2)
     compressed = name in _COMPRESSED
-    options.set_compression_type(DBCompressionType.lz4() if compressed else DBCompressionType.none())
+    options.set_compression_type(
+        DBCompressionType.lz4() if compressed else DBCompressionType.none()
+    )
     table = BlockBasedOptions()
     table.set_block_cache(cache)
     table.set_cache_index_and_filter_blocks(True)

@@ -46,7 +46,9 @@ def parse_chunk(value: bytes) -> LogChunk:
     try:
         version, count = _HEAD.unpack_from(value)
         if version != 1:
-            raise Corrupt("log_chunk_format", f"A log chunk has format {version}; this version reads 1.")
+            raise Corrupt(
+                "log_chunk_format", f"A log chunk has format {version}; this version reads 1."
+            )
         position = _HEAD.size + count * USER_KEY_BYTES
         keys = [
             value[at : at + USER_KEY_BYTES] for at in range(_HEAD.size, position, USER_KEY_BYTES)
@@ -57,7 +59,9 @@ def parse_chunk(value: bytes) -> LogChunk:
             position += 2 + length
             entries.append(value[position - length : position])
     except struct.error as error:
-        raise Corrupt("log_chunk_damaged", "A log chunk ends before its count is reached.") from error
+        raise Corrupt(
+            "log_chunk_damaged", "A log chunk ends before its count is reached."
+        ) from error
     if position != len(value):
         raise Corrupt("log_chunk_damaged", "A log chunk's length differs from what its count says.")
     return LogChunk(keys, entries)

@@ -126,7 +126,10 @@ class LookupIndex:
         return Run(level, run_id, len(hashes))
 
     def _read_run(self, run: Run) -> tuple[Column, Column]:
-        blocks = [parse_block(value) for _, value in self._db.scan("lookup", *run_range(run.level, run.id))]
+        blocks = [
+            parse_block(value)
+            for _, value in self._db.scan("lookup", *run_range(run.level, run.id))
+        ]
         if sum(len(block[0]) for block in blocks) != run.pairs:
             raise Corrupt(
                 "lookup_run_incomplete",

@@ -36,7 +36,12 @@ class SealedHead(msgspec.Struct, frozen=True):
 
 
 def seal_record(
-    aead: AESGCM, shard: int, user_key: bytes, numbers: tuple[int, int, int], text: bytes, nonce: bytes
+    aead: AESGCM,
+    shard: int,
+    user_key: bytes,
+    numbers: tuple[int, int, int],
+    text: bytes,
+    nonce: bytes,
 ) -> bytes:
     """Seal ``text``; ``numbers`` are userseq, logindex and storedtime in ns."""
     userseq, logindex, storedtime_ns = numbers
@@ -63,9 +68,7 @@ def open_record(aead: AESGCM, shard: int, user_key: bytes, userseq: int, sealed:
     """
     head = sealed_head(sealed)
     codec = sealed[1]
-    aad = _AAD.pack(
-        _FORMAT, codec, shard, user_key, userseq, head.logindex, head.storedtime_ns
-    )
+    aad = _AAD.pack(_FORMAT, codec, shard, user_key, userseq, head.logindex, head.storedtime_ns)
     start = _HEAD.size + NONCE_BYTES
     try:
         packed = aead.decrypt(sealed[_HEAD.size : start], sealed[start:], aad)

@@ -122,11 +122,13 @@ class KeyFolder:
             ) from error
         except (msgspec.DecodeError, ValueError, AssertionError) as error:
             raise Invalid(
-                "key_file_invalid", f"{target} is not a key file of format 1; restore it from a copy."
+                "key_file_invalid",
+                f"{target} is not a key file of format 1; restore it from a copy.",
             ) from error
         if kek.id != key_id:
             raise Invalid(
-                "key_file_invalid", f"{target} holds key {kek.id}, not {key_id}; restore the right file."
+                "key_file_invalid",
+                f"{target} holds key {kek.id}, not {key_id}; restore the right file.",
             )
         return kek
 

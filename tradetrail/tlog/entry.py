@@ -57,7 +57,9 @@ def record_salt(data_key: bytes, userseq: int) -> bytes:
     return hmac.digest(data_key, userseq.to_bytes(8, "big"), "sha256")[:16]
 
 
-def commitment_entry(tag: bytes, userseq: int, storedtime_ns: int, salt: bytes, text: bytes) -> bytes:
+def commitment_entry(
+    tag: bytes, userseq: int, storedtime_ns: int, salt: bytes, text: bytes
+) -> bytes:
     """The entry of one record."""
     return _HEAD.pack(1, tag, userseq, storedtime_ns) + hashlib.sha256(salt + text).digest()
 
@@ -66,7 +68,8 @@ def parse_commitment(entry: bytes) -> Commitment:
     """Raises ``Corrupt`` for anything that is not a record's entry of version 1."""
     if len(entry) != ENTRY_BYTES or entry[0] != 1:
         raise Corrupt(
-            "entry_format", f"A log entry of {len(entry)} bytes is not a record's commitment (65 bytes)."
+            "entry_format",
+            f"A log entry of {len(entry)} bytes is not a record's commitment (65 bytes).",
         )
     _, tag, userseq, storedtime_ns = _HEAD.unpack_from(entry)
     return Commitment(tag, userseq, storedtime_ns, entry[_HEAD.size :])
