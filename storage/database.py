@@ -94,7 +94,12 @@ class Database:
     """One open RocksDB. Reads are safe from any thread; one thread writes at a time by agreement."""
 
     def __init__(
-        self, path: Path, settings: DatabaseSettings, *, secondary: Path | None = None
+        self,
+        path: Path,
+        settings: DatabaseSettings,
+        *,
+        names: tuple[str, ...] = FAMILIES,
+        secondary: Path | None = None,
     ) -> None:
         """Open, creating where absent; with ``secondary`` as a reader beside the owner.
 
@@ -107,9 +112,7 @@ class Database:
         if secondary is not None:
             access = AccessType.secondary(str(secondary))
         cache = Cache(settings.block_cache_bytes)
-        families = {
-            name: _options(name, settings, cache, secondary is not None) for name in FAMILIES
-        }
+        families = {name: _options(name, settings, cache, secondary is not None) for name in names}
         main = _options("default", settings, cache, secondary is not None)
         try:
             self._db = (
@@ -117,8 +120,8 @@ class Database:
                 if access
                 else Rdict(str(path), main, families)
             )
-            self._families = {name: self._db.get_column_family(name) for name in FAMILIES}
-            self._handles = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
+            self._families = {name: self._db.get_column_family(name) for name in names}
+            self._handles = {name: self._db.get_column_family_handle(name) for name in names}
         except Exception as error:
             raise classify(error, f"Opening {path.name}") from error
 
@@ -156,7 +159,7 @@ class Database:
         if not keys:
             return []
         try:
-            values: list[bytes | None] = self._families[family].get(keys)
+            values: list[bytes | None] = self._families[family].get([*keys])  # type: ignore[assignment]  # a list in gives a list out
         except Exception as error:
             raise classify(error, f"A read in {family}") from error
         return values

@@ -1,0 +1,72 @@
+"""The two Serve applications around ``create_ingest`` and ``create_query``: the only Serve code there is.
+
+Ingest and query are apart, so that a reader never takes a slot from a writer.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from ray import serve
+
+from actors.client import ControlClient, ShardClient
+from actors.wiring import cluster_facts
+from serve_app.ingest import create_ingest
+from serve_app.query import create_query
+from serve_app.services import Services
+from serve_app.settings import ServiceSettings
+from tradetrail.event import Limits
+
+__all__ = ["deploy"]
+
+#: Requests one ingest replica works on at once; a thousand more may wait, the next gets 503.
+_INGEST_ONGOING = 128
+_INGEST_QUEUED = 1_000
+
+
+class _Application:
+    """Builds its FastAPI application in the replica: nothing but settings is pickled."""
+
+    def __init__(
+        self, kind: str, settings: ServiceSettings, shards: int, cursor_key: bytes
+    ) -> None:
+        self._kind = kind
+        self._services = Services(
+            shards=[ShardClient(shard) for shard in range(shards)],
+            control=ControlClient(),
+            limits=Limits(
+                settings.body_bytes,
+                settings.event_bytes,
+                settings.batch_events,
+                settings.json_depth,
+            ),
+            cursor_key=cursor_key,
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        if self._kind == "ingest":
+            return create_ingest(self._services)
+        return create_query(self._services)
+
+
+def deploy(settings: ServiceSettings) -> None:
+    """Start Serve and both applications; returns when they serve."""
+    facts = cluster_facts(settings)
+    serve.start(
+        proxy_location="HeadOnly",
+        http_options={"host": settings.host, "port": settings.port},
+    )
+    ingress = serve.ingress()(_Application)
+    for kind, prefix, replicas, ongoing, queued in (
+        ("ingest", "/v1/events", settings.ingest_replicas, _INGEST_ONGOING, _INGEST_QUEUED),
+        ("query", "/", settings.query_replicas, settings.viewer_cap + 100, 1_000),
+    ):
+        deployment = serve.deployment(
+            ingress,
+            name=kind,
+            num_replicas=replicas,
+            max_ongoing_requests=ongoing,
+            max_queued_requests=queued,
+            ray_actor_options={"num_cpus": 0},
+        )
+        bound = deployment.bind(kind, settings, facts.shards, facts.cursor_key)
+        serve.run(bound, name=kind, route_prefix=prefix)

@@ -1,0 +1,37 @@
+"""API keys and principals, pure: the format of a token, its hash, and what its holder may do.
+
+A token is ``tt_<id>_<secret>``: 12 base32 characters and 43 base64url characters (256 bits). It is shown once
+and kept as SHA-256 only; a secret of that entropy needs no slow hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+
+import msgspec
+
+__all__ = ["SCOPES", "Principal", "new_token", "token_hash"]
+
+SCOPES = ("audit:write", "audit:read", "audit:export", "audit:verify", "audit:hold", "audit:admin")
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who calls, and what the token allows; ``expires_ns`` 0 is never."""
+
+    name: str
+    scopes: tuple[str, ...]
+    expires_ns: int = 0
+
+
+def new_token(random: Callable[[int], bytes]) -> str:
+    """A fresh token text."""
+    key_id = base64.b32encode(random(8)).decode().lower()[:12]
+    secret = base64.urlsafe_b64encode(random(32)).decode().rstrip("=")
+    return f"tt_{key_id}_{secret}"
+
+
+def token_hash(text: str) -> bytes:
+    """What is stored of a token: 32 bytes."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
