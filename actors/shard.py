@@ -177,7 +177,7 @@ class ShardActor:
             events = [event for item in waiting for event in item.events]
             try:
                 group = await loop.run_in_executor(self._writer, self._store.append, events)
-            except Exception as error:  # noqa: BLE001 - the owner ends whatever it was
+            except Exception as error:
                 self._fail(waiting, error)
                 return
             await self._written.put((group, waiting))
@@ -190,7 +190,7 @@ class ShardActor:
                 groups.append(self._written.get_nowait())
             try:
                 await loop.run_in_executor(self._flusher, self._store.flush)
-            except Exception as error:  # noqa: BLE001 - the owner ends whatever it was
+            except Exception as error:
                 for _, waiting in groups:
                     self._fail(waiting, error)
                 return
@@ -241,7 +241,8 @@ class ShardActor:
         user = self._store.user(name)
         if user is None:
             return Page([], 0)
-        head, found, size, scanned = user.published, [], 0, 0
+        head, size, scanned = user.published, 0, 0
+        found: list[Record] = []
         position = start or (head if descending else 1)
         while 1 <= position <= head and scanned < _SCAN_RECORDS_MAX:
             span = min(limit - len(found), 250) if wanted.is_empty else 250

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import ray
 
@@ -87,14 +87,15 @@ def start_actors(settings: StartSettings) -> None:
 
 def stop_actors() -> None:
     """End the actors; what they acknowledged is durable, so nothing has to be said to them first."""
-    for found in ray.util.list_named_actors(all_namespaces=True):
-        if found["namespace"] == NAMESPACE:
-            ray.kill(ray.get_actor(found["name"], namespace=NAMESPACE), no_restart=True)
+    named = cast("list[Any]", ray.util.list_named_actors(all_namespaces=True))
+    for entry in named:
+        if entry["namespace"] == NAMESPACE:
+            ray.kill(ray.get_actor(entry["name"], namespace=NAMESPACE), no_restart=True)
 
 
 def signin_code() -> str:
     """A one-time code for the link that ``up`` prints."""
-    control = ray.get_actor(CONTROL_ACTOR, namespace=NAMESPACE)
+    control: Any = ray.get_actor(CONTROL_ACTOR, namespace=NAMESPACE)
     code: str = ray.get(control.signin_code.remote(), timeout=_START_TIMEOUT_S)
     return code
 

@@ -5,6 +5,8 @@ Ingest and query are apart, so that a reader never takes a slot from a writer.
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI
 from ray import serve
 
@@ -56,11 +58,13 @@ def deploy(settings: ServiceSettings) -> None:
         http_options={"host": settings.host, "port": settings.port},
     )
     ingress = serve.ingress()(_Application)
+    # Overloads of the decorator hide its plain form from the type checker.
+    make: Any = serve.deployment
     for kind, prefix, replicas, ongoing, queued in (
         ("ingest", "/v1/events", settings.ingest_replicas, _INGEST_ONGOING, _INGEST_QUEUED),
         ("query", "/", settings.query_replicas, settings.viewer_cap + 100, 1_000),
     ):
-        deployment = serve.deployment(
+        deployment = make(
             ingress,
             name=kind,
             num_replicas=replicas,

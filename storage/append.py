@@ -145,7 +145,7 @@ class Drafting:
         self._next[event.user] = userseq + 1
         logindex = self.size
         numbers = (userseq, logindex, self._storedtime_ns)
-        sealed = seal_record(user.aead, self._shard, user.key, numbers, event.text, nonce)
+        sealed = seal_record(user.aead, self._shard, user.key, numbers, event.text, nonce=nonce)
         salt = record_salt(user.data_key, userseq)
         self._entries.append(
             commitment_entry(user.tag, userseq, self._storedtime_ns, salt, event.text)

@@ -41,6 +41,7 @@ def seal_record(
     user_key: bytes,
     numbers: tuple[int, int, int],
     text: bytes,
+    *,
     nonce: bytes,
 ) -> bytes:
     """Seal ``text``; ``numbers`` are userseq, logindex and storedtime in ns."""

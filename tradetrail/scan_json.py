@@ -32,7 +32,7 @@ _STRING_END = re.compile(rb'[\\"]')
 _SPACE = b" \t\r\n"
 
 
-class ScanRefused(Exception):  # noqa: N818 - carries an answer, not a fault of the program
+class ScanRefused(Exception):
     """One event is refused, for this reason."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -89,15 +89,8 @@ def split_array(body: bytes, elements_max: int) -> list[bytes]:
                 f"The batch holds more than {elements_max} events; split it.",
                 413,
             )
-    if depth != 0 or found is None or found.group() != b"]":
-        raise Invalid(
-            "invalid_json", f"The array is not closed at byte {len(body)}; nothing was stored."
-        )
-    if body[begin : position - 1].strip(_SPACE) or elements:
-        elements.append(_element(body, begin, position - 1))
-    if body[position:].strip(_SPACE):
-        raise Invalid("invalid_json", f"Something follows the array at byte {position}.")
-    return elements
+    closed = depth == 0 and found is not None and found.group() == b"]"
+    return elements + _last_element(body, begin, position if closed else -1, bool(elements))
 
 
 def check_value(text: bytes, depth_max: int) -> Any:
@@ -144,6 +137,19 @@ def _string_end(body: bytes, position: int) -> int:
     raise Invalid(
         "invalid_json", f"A string is not closed at byte {len(body)}; nothing was stored."
     )
+
+
+def _last_element(body: bytes, begin: int, end: int, expected: bool) -> list[bytes]:
+    """What stands before the closing bracket, after which nothing may follow."""
+    if end == -1:
+        raise Invalid(
+            "invalid_json", f"The array is not closed at byte {len(body)}; nothing was stored."
+        )
+    if body[end:].strip(_SPACE):
+        raise Invalid("invalid_json", f"Something follows the array at byte {end}.")
+    if not expected and not body[begin : end - 1].strip(_SPACE):
+        return []
+    return [_element(body, begin, end - 1)]
 
 
 def _element(body: bytes, begin: int, end: int) -> bytes:

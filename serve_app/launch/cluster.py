@@ -83,14 +83,14 @@ class Cluster:
     def stop_serving(self) -> None:
         """Asks Serve to drain and end its applications; returns when they are gone."""
         if ray.is_initialized():
-            serve.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call]  # untyped in Ray
 
     def stop(self) -> None:
         """Ends Ray with all its processes; safe to call twice."""
         for descriptor in self._vital:
             os.close(descriptor)
         self._vital = {}
-        ray.shutdown()  # type: ignore[no-untyped-call]  # decorated without types in Ray
+        ray.shutdown()
 
     def abandon(self) -> None:
         """Leaves Ray as it is, dead or dying: no good-bye at exit, which would wait for answers."""

@@ -17,6 +17,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from tradetrail.errors import Conflict, Invalid, Unavailable
 
@@ -150,7 +151,8 @@ def require_free_port(host: str, port: int) -> None:
     for family, kind, protocol, _, address in resolved:
         try:
             with socket.socket(family, kind, protocol) as probe:
-                _listen(probe, address)
+                # Only families with a host and a port come back for a stream on a host.
+                _listen(probe, cast("tuple[str | int, ...]", address))
         except OSError as exc:
             raise _port_refusal(host, port, exc) from exc
 

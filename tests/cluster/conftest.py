@@ -1,0 +1,93 @@
+"""One real service for the tests of this room, started as a person starts it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+_START_S = 180
+
+
+@dataclass
+class Service:
+    """A running service and how to talk to it."""
+
+    url: str
+    data: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def token(self) -> str:
+        """The admin's API key."""
+        return (self.data / "admin.token").read_text().strip()
+
+    def request(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """One call with the admin's key."""
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        return httpx2.request(method, self.url + path, headers=headers, timeout=60, **options)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command line against this service."""
+        environment = {
+            **os.environ,
+            "TRADETRAIL_URL": self.url,
+            "TRADETRAIL_TOKEN": self.token,
+        }
+        return subprocess.run(
+            [_tradetrail(), *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+def _tradetrail() -> str:
+    return str(Path(sys.executable).with_name("tradetrail"))
+
+
+def start(data: Path, proxy: str) -> Service:
+    """Start on a free port and return once it said ``ready``."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [_tradetrail(), "up", "--port", str(port), "--data", str(data), "--proxy", proxy]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("ready "):
+            return Service(line.split()[1], data, process)
+    process.stdout.close()
+    process.wait(60)
+    pytest.fail("the service did not start:\n" + "".join(lines))
+
+
+def stop(service: Service) -> int:
+    """SIGTERM, then wait; returns the exit status."""
+    service.process.terminate()
+    status = service.process.wait(60)
+    assert service.process.stdout is not None
+    service.process.stdout.close()
+    return status
+
+
+@pytest.fixture(scope="session", params=["haproxy", "python"])
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service for all tests of one proxy mode."""
+    started = start(tmp_path_factory.mktemp("service") / "data", request.param)
+    yield started
+    assert stop(started) == 0

@@ -1,0 +1,253 @@
+"""The main job, end to end, on a real service in both proxy modes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from cloudevents.core.v1.event import CloudEvent  # the official SDK's values
+
+from tests.cluster.conftest import Service, start, stop
+from tradetrail.fix.sample import sample_log
+from tradetrail.record import event_text
+
+BATCH = "application/cloudevents-batch+json"
+FIX_LOG = Path(__file__).parents[3] / "shared" / "data" / "fix" / "fix42-orders.log"
+
+
+def make_event(user: str, number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": str(number),
+        "source": "/oms",
+        "type": "tradetrail.order.new.v1",
+        "authid": user,
+        "time": f"2026-01-02T03:04:{number % 60:02d}Z",
+        "data": {"ClOrdID": f"C{number}", "Price": "0.10"},
+        **changes,
+    }
+
+
+def post(service: Service, body: bytes, **headers: str) -> Any:
+    return service.request(
+        "POST", "/v1/events", content=body, headers={"Content-Type": BATCH, **headers}
+    )
+
+
+def walk(service: Service, user: str, limit: int, **query: Any) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        asked = {"user": user, "limit": limit, **query}
+        if cursor:
+            asked["cursor"] = cursor
+        page = service.request("GET", "/v1/history", params=asked).json()
+        items += page["items"]
+        cursor = page["next_cursor"]
+        assert page["complete"] is (cursor is None)
+        if cursor is None:
+            return items
+
+
+def test_a_batch_is_stored_once_and_comes_back_byte_exact(service: Service) -> None:
+    texts = [json.dumps(make_event("exact", number), indent=1) for number in range(25)]
+    body = ("[" + ",".join(texts) + "]").encode()
+    first = post(service, body)
+    assert (first.status_code, first.json()["stored"]) == (200, 25)
+    again = post(service, zstandard.compress(body), **{"Content-Encoding": "zstd"})
+    assert (again.json()["stored"], again.json()["duplicates"]) == (0, 25)
+    assert [item["userseq"] for item in again.json()["results"]] == [
+        item["userseq"] for item in first.json()["results"]
+    ]
+    for result, text in zip(first.json()["results"], texts, strict=True):
+        served = service.request("GET", f"/v1/records/{result['log']}/{result['logindex']}")
+        assert event_text(served.content) == text.encode()
+
+
+@pytest.mark.parametrize("limit", [1, 7, 100])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_pages_of_any_size_give_the_same_records(service: Service, limit: int, order: str) -> None:
+    events = [make_event("pages", number) for number in range(23)]
+    post(service, json.dumps(events).encode())
+    items = walk(service, "pages", limit, order=order)
+    numbers = [int(item["userseq"]) for item in items]
+    assert numbers == (list(range(1, 24)) if order == "asc" else list(range(23, 0, -1)))
+
+
+def test_filters_are_exact_and_half_open(service: Service) -> None:
+    events = [make_event("filters", number) for number in range(20)]
+    events.append(make_event("filters", 20, type="tradetrail.execution.report.v1"))
+    post(service, json.dumps(events).encode())
+    query = {"from": "2026-01-02T03:04:05Z", "to": "2026-01-02T04:04:10+01:00"}
+    assert [item["id"] for item in walk(service, "filters", 2, **query)] == [
+        "5",
+        "6",
+        "7",
+        "8",
+        "9",
+    ]
+    found = walk(service, "filters", 3, type="tradetrail.execution.*")
+    assert [item["id"] for item in found] == ["20"]
+    assert [item["id"] for item in walk(service, "filters", 3, ClOrdID="C7")] == ["7"]
+
+
+def test_one_bad_event_never_costs_a_good_one(service: Service) -> None:
+    body = json.dumps([make_event("mixed", 1), {"id": 5}, make_event("mixed", 2)]).encode()
+    for stored in (2, 0, 0):
+        answer = post(service, body, Prefer="return=minimal")
+        assert answer.status_code == 207
+        assert (answer.json()["stored"], answer.json()["rejected"]) == (stored, 1)
+        (refused,) = answer.json()["results"]
+        assert (refused["index"], refused["code"], refused["retry"]) == (
+            1,
+            "missing_attribute",
+            False,
+        )
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"", {}, 400, "not_a_json_array"),
+        (b"null", {}, 400, "not_a_json_array"),
+        (b'[{"a":"\xff"}]', {}, 400, "invalid_utf8"),
+        (b"[]", {"Content-Encoding": "gzip"}, 400, "invalid_content_coding"),
+        (b"[]", {"Content-Encoding": "gzip, gzip"}, 415, "unsupported_content_encoding"),
+        (b"[]", {"Content-Encoding": "deflate"}, 415, "unsupported_content_encoding"),
+        (gzip.compress(b"[]")[:-4], {"Content-Encoding": "gzip"}, 400, "invalid_content_coding"),
+        (gzip.compress(bytes(200_000_000), 1), {"Content-Encoding": "gzip"}, 413, "body_too_large"),
+        (
+            zstandard.compress(bytes(200_000_000)),
+            {"Content-Encoding": "zstd"},
+            413,
+            "body_too_large",
+        ),
+        (b"[" + b" " * 5_300_000 + b"]", {}, 413, "body_too_large"),
+    ],
+)
+def test_bodies_that_cannot_be_read_are_refused_whole(
+    service: Service, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = post(service, body, **headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_empty_batch_is_answered_with_zero_counts(service: Service) -> None:
+    answer = post(service, b"[]")
+    assert (answer.status_code, answer.json()["stored"], answer.json()["results"]) == (200, 0, [])
+
+
+@pytest.mark.parametrize(
+    "user", ["desk/eu", "..", "a%2Fb", "a b", "a+b", "?x", "#", "👩‍👩‍👧", "аlice", "m\u202egnp"]
+)
+def test_any_user_id_is_found_under_itself_only(service: Service, user: str) -> None:
+    post(service, json.dumps([make_event(user, 1)], ensure_ascii=False).encode())
+    assert [item["authid"] for item in walk(service, user, 10)] == [user]
+    found = service.request("GET", "/v1/users", params={"prefix": user}).json()["items"]
+    assert {"user": user, "count": "1"} in found
+
+
+def test_an_empty_user_is_refused_and_an_unknown_one_has_no_events(service: Service) -> None:
+    assert service.request("GET", "/v1/history", params={"user": ""}).status_code == 400
+    answer = service.request("GET", "/v1/history", params={"user": "nobody"})
+    assert answer.json() == {"items": [], "next_cursor": None, "complete": True}
+
+
+def test_a_cursor_of_another_question_is_refused(service: Service) -> None:
+    post(service, json.dumps([make_event("cursors", number) for number in range(5)]).encode())
+    page = service.request("GET", "/v1/history", params={"user": "cursors", "limit": 2}).json()
+    for query in (
+        {"user": "other", "cursor": page["next_cursor"]},
+        {"user": "cursors", "cursor": "A" + page["next_cursor"][1:]},
+        {"user": "cursors", "cursor": "ü"},
+    ):
+        answer = service.request("GET", "/v1/history", params=query)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/events"),
+        ("GET", "/v1/history?user=u"),
+        ("GET", "/v1/users"),
+        ("GET", "/v1/records/00/1"),
+    ],
+)
+@pytest.mark.parametrize("token", ["", "Bearer", "Bearer tt_x_y", "Basic eDp5"])
+def test_nothing_is_open_without_a_token(
+    service: Service, method: str, path: str, token: str
+) -> None:
+    answer = service.request(method, path, headers={"Authorization": token})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_the_official_sdk_is_understood(service: Service) -> None:
+    attributes = make_event("sdk", 1)
+    data = attributes.pop("data")
+    del attributes["time"]
+    event = CloudEvent(attributes=attributes, data=data)
+    body = json.dumps({**event.get_attributes(), "data": event.get_data()}, default=str).encode()
+    answer = post(service, body, **{"Content-Type": "application/cloudevents+json"})
+    assert (answer.status_code, answer.json()["stored"]) == (200, 1)
+
+
+def test_binary_mode_is_stored_as_the_structured_form(service: Service) -> None:
+    headers = {
+        f"ce-{name}": str(value)
+        for name, value in make_event("binary", 1).items()
+        if name != "data"
+    }
+    answer = post(service, b'{"Price":0.10}', **headers, **{"Content-Type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    (item,) = walk(service, "binary", 10)
+    assert item["data"] == {"Price": 0.1}
+
+
+def test_a_fix_log_is_imported_once(service: Service, tmp_path: Path) -> None:
+    log = FIX_LOG
+    if not log.exists():
+        log = tmp_path / "sample.log"
+        log.write_bytes(sample_log())
+    first, second = (
+        service.command("import", "fix", str(log)),
+        service.command("import", "fix", str(log)),
+    )
+    assert first.returncode == 0, first.stdout + first.stderr
+    counts = dict(line.split(None, 1) for line in second.stdout.splitlines() if line.strip())
+    assert counts["stored"].strip() == "0"
+    if log == FIX_LOG:
+        items = walk(service, "BONT", 1_000)
+        assert [int(item["userseq"]) for item in items] == list(range(1, 2_409))
+        types = [item["type"] for item in items]
+        assert types.count("tradetrail.order.new.v1") == 602
+        assert types.count("tradetrail.order.cancel_request.v1") == 602
+        assert types.count("tradetrail.execution.report.v1") == 1_204
+
+
+def test_what_was_acknowledged_survives_a_kill_of_everything(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    service = start(data, "haproxy")
+    acknowledged = 0
+    for number in range(40):
+        batch = [make_event(f"kill-{number % 3}", number * 50 + offset) for offset in range(50)]
+        acknowledged += post(service, json.dumps(batch).encode()).json()["stored"]
+    os.kill(service.process.pid, signal.SIGKILL)
+    service.process.wait(60)
+    assert service.process.stdout is not None
+    service.process.stdout.close()
+    service = start(data, "haproxy")
+    try:
+        items = [item for number in range(3) for item in walk(service, f"kill-{number}", 1_000)]
+        assert acknowledged == 2_000
+        assert len({item["id"] for item in items}) == len(items) == 2_000
+    finally:
+        assert stop(service) == 0
