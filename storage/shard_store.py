@@ -10,8 +10,9 @@ and one flushes; reads may come from any thread.
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left, insort
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,8 @@ from storage.hashing import Hasher, shard_of
 from storage.key_bundles import KeyBundles
 from storage.layout import MAX_U64, chunk_key, pack_u64, record_key, shard_dir, unpack_u64
 from storage.log_chunk import NO_USER, LogChunk, pack_chunk, parse_chunk
-from storage.sealing import open_record
+from storage.sealing import open_record, sealed_head
+from storage.user_records import UserRecords, missing_record
 from storage.users import Era, User, pack_user_row, parse_user_row
 from tradetrail.errors import Corrupt, Invalid
 from tradetrail.event import Event
@@ -37,8 +39,6 @@ __all__ = ["ShardStore"]
 _FORMAT = 1
 _IDENTITY = b"identity"
 _NEXT_SLOT = b"next-slot"
-#: Rows asked of RocksDB in one multi-get; it releases the GIL meanwhile.
-_READ_ROWS = 250
 
 
 class _Identity(msgspec.Struct):
@@ -68,26 +68,31 @@ class ShardStore:
         """
         self.shard = shard
         self._cluster = cluster
-        self._hasher = Hasher(cluster.secret)
+        self.hasher = Hasher(cluster.secret)
         self._tag_key = cluster.secret.tag_key(shard)
         folder = shard_dir(data, shard)
         self._refuse_lost_folder(folder)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._keys = KeyBundles(cluster.objects, folder / "keys", cluster.kek, shard)
         self._keys_lock = threading.Lock()
-        self._db = Database(folder / "db", settings)
+        self.database = Database(folder / "db", settings)
         try:
             self._check_identity()
-            self._next_slot = unpack_u64(self._db.get("meta", _NEXT_SLOT) or pack_u64(0))
+            self._next_slot = unpack_u64(self.database.get("meta", _NEXT_SLOT) or pack_u64(0))
             #: Entries written; ``published`` of them are durable.
             self.size, last_ns = self._log_end()
             self.published = self.size
             self._clock = clock or StoredClock(last_ns)
             self._users: dict[str, User] = {}
-            self._names: list[str] = []
+            self._by_key: dict[bytes, User] = {}
+            #: Sorted, for prefixes.
+            self.names: list[str] = []
+            #: The same names, least recently active first; guarded by its lock.
+            self._recent: dict[str, None] = {}
+            self._recent_lock = threading.Lock()
             self._load_users()
         except BaseException:
-            self._db.close()
+            self.database.close()
             raise
         self._conflict_user = self._own_user("tradetrail:conflict")
 
@@ -96,7 +101,7 @@ class ShardStore:
 
         On an error nothing was numbered, and the same group may be appended again after a reopen.
         """
-        batch = self._db.batch()
+        batch = self.database.batch()
         storedtime_ns = self._clock.stamp()
         made: dict[str, User] = {}
         slot = self._next_slot
@@ -121,7 +126,7 @@ class ShardStore:
         if draft.stored:
             draft.finish()
             batch.put("meta", _NEXT_SLOT, pack_u64(slot))
-            self._db.write(batch)
+            self.database.write(batch)
             self._next_slot = slot
             draft.adopt()
             self._adopt_users(made)
@@ -130,57 +135,54 @@ class ShardStore:
 
     def flush(self) -> None:
         """Everything appended before this call is durable on return; an error is final."""
-        self._db.flush()
+        self.database.flush()
 
     def publish(self, group: Group) -> None:
         """Let readers see a flushed group; call in the order of the appends."""
-        for record in group.stored:
-            record.user.published = record.userseq
+        with self._recent_lock:
+            for record in group.stored:
+                user = record.user
+                user.published = record.userseq
+                user.active_ns = group.storedtime_ns
+                self._recent.pop(user.name, None)
+                self._recent[user.name] = None
         self.published = max(self.published, group.size)
 
     def user(self, name: str) -> User | None:
         """A known user."""
         return self._users.get(name)
 
-    def users(self, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
-        """Names that begin with ``prefix`` and come after ``after``, with their record counts."""
-        found: list[tuple[str, int]] = []
-        position = bisect_left(self._names, max(prefix, after))
-        while position < len(self._names) and len(found) < limit:
-            name = self._names[position]
-            position += 1
-            if not name.startswith(prefix):
-                break
-            count = self._users[name].published
-            if name != after and count:
-                found.append((name, count))
-        return found
+    def recent_names(self, limit: int, wanted: Callable[[str], bool]) -> list[str]:
+        """Up to ``limit`` wanted names, most recently active first."""
+        with self._recent_lock:
+            return list(islice(filter(wanted, reversed(self._recent)), limit))
 
-    def history(self, name: str, first: int, last: int) -> list[Record]:
-        """A user's records ``first`` to ``last`` (both included) that are published, in order.
+    def records_of(self, user: User) -> UserRecords:
+        """A user's published records."""
+        return UserRecords(self.database, self.shard, user.key, user.aead, user.published)
 
-        Raises:
-            Corrupt: a number in between is missing or does not authenticate.
+    def entries(self, first: int, limit: int) -> list[tuple[int, User | None, int]]:
+        """Published log positions from ``first`` on: logindex, user and userseq, at most one chunk.
+
+        The user is ``None`` for entry 0 and where the user's key was destroyed.
         """
-        user = self._users.get(name)
-        if user is None:
+        found = self.chunk(first)
+        if found is None:
             return []
-        last = min(last, user.published)
-        records: list[Record] = []
-        for start in range(first, last + 1, _READ_ROWS):
-            numbers = range(start, min(start + _READ_ROWS, last + 1))
-            keys = [record_key(user.key, number) for number in numbers]
-            for number, sealed in zip(numbers, self._db.get_many("records", keys), strict=True):
-                if sealed is None:
-                    raise self._missing(user.key, number)
-                records.append(open_record(user.aead, self.shard, user.key, number, sealed))
-        return records
+        start, chunk = found
+        last = min(start + len(chunk.entries), first + limit, self.published)
+        rows: list[tuple[int, User | None, int]] = []
+        for logindex in range(first, last):
+            user = self._by_key.get(chunk.user_keys[logindex - start])
+            entry = chunk.entries[logindex - start]
+            rows.append((logindex, user, parse_commitment(entry).userseq if logindex else 0))
+        return rows
 
     def chunk(self, logindex: int) -> tuple[int, LogChunk] | None:
         """The log chunk that holds a published position, and its first logindex."""
         if not 0 <= logindex < self.published:
             return None
-        found = self._db.last_at_or_before("log", chunk_key(logindex))
+        found = self.database.last_at_or_before("log", chunk_key(logindex))
         if found is None:
             raise Corrupt("log_gap", f"Log {self.shard:02d} has no entry {logindex}.")
         first, chunk = unpack_u64(found[0]), parse_chunk(found[1])
@@ -189,23 +191,20 @@ class ShardStore:
         return first, chunk
 
     def record(self, logindex: int) -> tuple[str, Record] | None:
-        """The user and the record at a log position; ``None`` for entry 0 and what is not published."""
-        found = self.chunk(logindex)
-        if found is None or logindex == 0:
-            return None
-        first, chunk = found
-        user_key = chunk.user_keys[logindex - first]
-        userseq = parse_commitment(chunk.entries[logindex - first]).userseq
-        name = self._name_of(user_key)
-        user = self._users[name]
-        sealed = self._db.get("records", record_key(user_key, userseq))
-        if sealed is None:
-            raise self._missing(user_key, userseq)
-        return name, open_record(user.aead, self.shard, user_key, userseq, sealed)
+        """The user and the record at a log position; ``None`` where nobody may see one."""
+        for _, user, userseq in self.entries(logindex, 1):
+            if user is not None:
+                return user.name, self.records_of(user).read_these([userseq])[0]
+        return None
+
+    @property
+    def clock_doubted(self) -> bool:
+        """Whether the wall clock runs ahead of what can be believed."""
+        return self._clock.doubted
 
     def close(self) -> None:
         """Let go of the database."""
-        self._db.close()
+        self.database.close()
 
     def _refuse_lost_folder(self, folder: Path) -> None:
         if (
@@ -223,20 +222,20 @@ class ShardStore:
 
     def _check_identity(self) -> None:
         wanted = _Identity(_FORMAT, self._cluster.id, self.shard, self._cluster.shards)
-        stored = self._db.get("meta", _IDENTITY)
+        stored = self.database.get("meta", _IDENTITY)
         if stored is None:
-            batch = self._db.batch()
+            batch = self.database.batch()
             batch.put("meta", _IDENTITY, msgspec.json.encode(wanted))
             batch.put("log", chunk_key(0), pack_chunk([NO_USER], [tag_key_entry(self._tag_key)]))
-            self._db.write(batch)
-            self._db.flush()
+            self.database.write(batch)
+            self.database.flush()
             self._cluster.objects.put_if_absent(self._born_key(), b"")
             return
         found = msgspec.json.decode(stored, type=_Identity)
         if found != wanted:
             raise Invalid(
                 "wrong_database",
-                f"{self._db.path} is shard {found.shard} of {found.shards} of cluster {found.cluster_id}, "
+                f"{self.database.path} is shard {found.shard} of {found.shards} of cluster {found.cluster_id}, "
                 f"format {found.format}; expected shard {wanted.shard} of {wanted.shards} of cluster "
                 f"{wanted.cluster_id}, format {wanted.format}. Nothing was changed.",
             )
@@ -244,7 +243,7 @@ class ShardStore:
 
     def _log_end(self) -> tuple[int, int]:
         """Size of the log and the last storedtime, from its last chunk."""
-        found = self._db.last_at_or_before("log", chunk_key(MAX_U64))
+        found = self.database.last_at_or_before("log", chunk_key(MAX_U64))
         if found is None:
             raise Corrupt("log_empty", f"Log {self.shard:02d} lost its entry 0.")
         first, chunk = unpack_u64(found[0]), parse_chunk(found[1])
@@ -252,24 +251,32 @@ class ShardStore:
         if size == 1:
             return size, 0
         last = parse_commitment(chunk.entries[-1])
-        if self._db.get("records", record_key(chunk.user_keys[-1], last.userseq)) is None:
-            raise self._missing(chunk.user_keys[-1], last.userseq)
+        if self.database.get("records", record_key(chunk.user_keys[-1], last.userseq)) is None:
+            raise missing_record(self.shard, chunk.user_keys[-1], last.userseq)
         return size, last.storedtime_ns
 
     def _load_users(self) -> None:
-        for user_key, value in self._db.scan("users", b""):
+        loaded = []
+        for user_key, value in self.database.scan("users", b""):
             row = parse_user_row(value)
             data_key = self._data_key(row.eras[-1].slot)
             if data_key is None:
                 continue
             name = row.name(AESGCM(data_key), user_key)
             tag = user_tag(self._tag_key, name)
-            self._users[name] = User(name, user_key, data_key, tag, self._last_userseq(user_key))
-        self._names = sorted(self._users)
+            loaded.append(User(name, user_key, data_key, tag, self._last_record(user_key)))
+        self._users = {user.name: user for user in loaded}
+        self._by_key = {user.key: user for user in loaded}
+        self.names = sorted(self._users)
+        loaded.sort(key=lambda user: user.active_ns)
+        self._recent = {user.name: None for user in loaded if user.published}
 
-    def _last_userseq(self, user_key: bytes) -> int:
-        found = self._db.last_at_or_before("records", record_key(user_key, MAX_U64))
-        return unpack_u64(found[0][-8:]) if found and found[0][:-8] == user_key else 0
+    def _last_record(self, user_key: bytes) -> tuple[int, int]:
+        """Userseq and storedtime of a user's newest record."""
+        found = self.database.last_at_or_before("records", record_key(user_key, MAX_U64))
+        if found is None or found[0][:-8] != user_key:
+            return 0, 0
+        return unpack_u64(found[0][-8:]), sealed_head(found[1]).storedtime_ns
 
     def _data_key(self, slot: int) -> bytes | None:
         with self._keys_lock:
@@ -280,21 +287,22 @@ class ShardStore:
             self._keys.ensure(slot)
         data_key = self._data_key(slot)
         assert data_key is not None, "a slot that was never given cannot be destroyed"
-        user_key = self._hasher.user_key(name)
-        user = User(name, user_key, data_key, user_tag(self._tag_key, name), 0)
+        user_key = self.hasher.user_key(name)
+        user = User(name, user_key, data_key, user_tag(self._tag_key, name))
         batch.put("users", user_key, pack_user_row((Era(1, slot),), name, user.aead, user_key))
         return user
 
     def _adopt_users(self, made: dict[str, User]) -> None:
         for name, user in made.items():
             self._users[name] = user
-            insort(self._names, name)
+            self._by_key[user.key] = user
+            insort(self.names, name)
 
     def _known(
         self, events: Sequence[Event]
     ) -> tuple[list[bytes], list[tuple[int, int, bytes | None] | None]]:
-        identities = [self._hasher.identity(event.user, event.source, event.id) for event in events]
-        stored = self._db.get_many("ids", identities)
+        identities = [self.hasher.identity(event.user, event.source, event.id) for event in events]
+        stored = self.database.get_many("ids", identities)
         known: list[tuple[int, int, bytes | None] | None] = []
         for event, value in zip(events, stored, strict=True):
             known.append(None if value is None else self._original(event.user, unpack_u64(value)))
@@ -302,28 +310,11 @@ class ShardStore:
 
     def _original(self, name: str, userseq: int) -> tuple[int, int, bytes | None]:
         user = self._users[name]
-        sealed = self._db.get("records", record_key(user.key, userseq))
+        sealed = self.database.get("records", record_key(user.key, userseq))
         if sealed is None:
-            raise self._missing(user.key, userseq)
+            raise missing_record(self.shard, user.key, userseq)
         record = open_record(user.aead, self.shard, user.key, userseq, sealed)
         return userseq, record.logindex, record.text
-
-    def _name_of(self, user_key: bytes) -> str:
-        value = self._db.get("users", user_key)
-        if value is None:
-            raise Corrupt("user_row_missing", "A log entry names a user that has no row.")
-        row = parse_user_row(value)
-        data_key = self._data_key(row.eras[-1].slot)
-        if data_key is None:
-            raise Corrupt("user_key_destroyed", "The user's key was destroyed.")
-        return row.name(AESGCM(data_key), user_key)
-
-    def _missing(self, user_key: bytes, userseq: int) -> Corrupt:
-        return Corrupt(
-            "record_missing",
-            f"Shard {self.shard:02d}: record {userseq} of user key {user_key.hex()} is numbered and not "
-            "there. Nothing was changed; restore the shard from a backup.",
-        )
 
     def _own_user(self, name: str) -> str:
         """A service user that belongs to this shard: the first numbered name that hashes to it."""

@@ -45,16 +45,27 @@ class UserRow(msgspec.Struct, frozen=True):
 class User:
     """One user in memory. Numbers in ``next_userseq`` belong to the writer; ``published`` to readers."""
 
-    __slots__ = ("aead", "data_key", "key", "name", "next_userseq", "published", "tag")
+    __slots__ = (
+        "active_ns",
+        "aead",
+        "data_key",
+        "key",
+        "name",
+        "next_userseq",
+        "published",
+        "tag",
+    )
 
     def __init__(
-        self, name: str, key: bytes, data_key: bytes, tag: bytes, last_userseq: int
+        self, name: str, key: bytes, data_key: bytes, tag: bytes, last: tuple[int, int] = (0, 0)
     ) -> None:
+        """``last`` is userseq and storedtime in ns of the newest record."""
         self.name = name
         self.key = key
         self.data_key = data_key
         self.aead = AESGCM(data_key)
         self.tag = tag
+        last_userseq, self.active_ns = last
         self.next_userseq = last_userseq + 1
         #: The last userseq that is durable; readers see nothing above it.
         self.published = last_userseq

@@ -100,11 +100,10 @@ class OpenZone:
 class ZoneQuery:
     """A filter's tokens as hashes, ready to be held against zones."""
 
-    def __init__(self, types: Sequence[int], fields: Sequence[Sequence[int]]) -> None:
+    def __init__(self, types: Sequence[int], fields: Sequence[int]) -> None:
+        """One of ``types`` must be there, where there are any, and each of ``fields``."""
         self._types = [_probes(value, _TYPE_BITS, _TYPE_PROBES) for value in types]
-        self._fields = [
-            [_probes(value, _FIELD_BITS, _FIELD_PROBES) for value in group] for group in fields
-        ]
+        self._fields = [_probes(value, _FIELD_BITS, _FIELD_PROBES) for value in fields]
 
     def may_match(self, zone: Zone) -> bool:
         """False only where no record of the run can match."""
@@ -112,7 +111,7 @@ class ZoneQuery:
             return False
         if not zone.fields:
             return True
-        return all(any(_has(zone.fields, probes) for probes in group) for group in self._fields)
+        return all(_has(zone.fields, probes) for probes in self._fields)
 
 
 def run_start(userseq: int, run: int) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 from tradetrail.facts import Facts
 
-__all__ = ["Filter", "effective_time_key", "field_token", "type_tokens"]
+__all__ = ["Filter", "HistoryQuery", "effective_time_key", "field_token", "type_tokens"]
 
 
 def effective_time_key(time_key: int | None, storedtime_ns: int) -> int:
@@ -38,14 +38,13 @@ class Filter(msgspec.Struct, frozen=True, array_like=True):
     """A conjunction; an empty part asks for nothing.
 
     ``from_key`` is inclusive, ``to_key`` exclusive. ``types`` are exact names or prefixes that end in
-    ``.*``; any of them may match. Each of ``fields`` must match. Of ``chain`` any may match.
+    ``.*``; any of them may match. Each of ``fields`` must match.
     """
 
     from_key: int | None = None
     to_key: int | None = None
     types: tuple[str, ...] = ()
     fields: tuple[tuple[str, str], ...] = ()
-    chain: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -63,9 +62,7 @@ class Filter(msgspec.Struct, frozen=True, array_like=True):
             return False
         if self.types and not self._type_matches(facts.type):
             return False
-        if self.fields and not all(pair in facts.lookups for pair in self.fields):
-            return False
-        return not self.chain or any(pair in self.chain for pair in facts.lookups)
+        return all(pair in facts.lookups for pair in self.fields)
 
     def may_overlap(self, least_key: int, greatest_key: int) -> bool:
         """Whether a record with a time in this closed range could match."""
@@ -77,12 +74,9 @@ class Filter(msgspec.Struct, frozen=True, array_like=True):
         """Tokens of which one must be present for the types to match; empty where any type will do."""
         return [f"type\0{name}" for name in self.types]
 
-    def field_groups(self) -> list[list[str]]:
-        """Groups of tokens; in each, one must be present."""
-        groups = [[field_token(field, value)] for field, value in self.fields]
-        if self.chain:
-            groups.append([field_token(field, value) for field, value in self.chain])
-        return groups
+    def field_tokens(self) -> list[str]:
+        """Tokens that must all be present."""
+        return [field_token(field, value) for field, value in self.fields]
 
     def _in_time(self, key: int) -> bool:
         if self.from_key is not None and key < self.from_key:
@@ -97,3 +91,15 @@ class Filter(msgspec.Struct, frozen=True, array_like=True):
 
 
 _EVERYTHING = Filter()
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, array_like=True):
+    """Which of one user's records are asked for, and in which order of userseq.
+
+    ``chain`` is a ClOrdID whose order's life is asked for; empty for all records.
+    """
+
+    user: str
+    wanted: Filter = _EVERYTHING
+    chain: str = ""
+    descending: bool = False

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
-__all__ = ["SCOPES", "Principal", "new_token", "token_hash"]
+__all__ = ["SCOPES", "Principal", "new_token", "token_hash", "token_id"]
 
 SCOPES = ("audit:write", "audit:read", "audit:export", "audit:verify", "audit:hold", "audit:admin")
 
@@ -35,3 +35,8 @@ def new_token(random: Callable[[int], bytes]) -> str:
 def token_hash(text: str) -> bytes:
     """What is stored of a token: 32 bytes."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def token_id(text: str) -> str:
+    """The part of a token that may be shown: what stands between the first two underscores."""
+    return text.split("_", 2)[1]
