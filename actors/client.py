@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from actors.feed import FeedBatch
 from actors.reports import ReportFile
 from storage.append import Outcome
 from storage.control_store import Credential
+from storage.sealed_file import read_sealed
 from storage.shard_reads import LookupPage, ReadPlan, UserSummary
 from storage.user_records import Page
 from tradetrail.errors import TradeTrailError, Unavailable
@@ -115,9 +117,7 @@ class ShardClient:
     async def users(  # noqa: D102
         self, prefix: str, after: str, limit: int, system: bool
     ) -> list[UserSummary]:
-        found: list[UserSummary] = await call(
-            self._name, "users", prefix, after, limit, system
-        )
+        found: list[UserSummary] = await call(self._name, "users", prefix, after, limit, system)
         return found
 
     async def recent_users(self, limit: int, system: bool) -> list[UserSummary]:  # noqa: D102
@@ -173,9 +173,7 @@ class ControlClient:
     async def create_report(  # noqa: D102
         self, principal: Principal, request: ReportRequest, claim_key: str
     ) -> ReportRow:
-        row: ReportRow = await call(
-            CONTROL_ACTOR, "create_report", principal, request, claim_key
-        )
+        row: ReportRow = await call(CONTROL_ACTOR, "create_report", principal, request, claim_key)
         return row
 
     async def report(self, principal: Principal, report_id: str) -> ReportRow:  # noqa: D102
@@ -186,9 +184,12 @@ class ControlClient:
         rows: list[ReportRow] = await call(CONTROL_ACTOR, "reports", principal)
         return rows
 
-    async def report_file(self, principal: Principal, report_id: str) -> ReportFile:  # noqa: D102
+    async def report_content(
+        self, principal: Principal, report_id: str
+    ) -> tuple[ReportRow, AsyncGenerator[bytes, None]]:
+        """A finished report and its content in chunks; see ``ReportDesk.file``."""
         file: ReportFile = await call(CONTROL_ACTOR, "report_file", principal, report_id)
-        return file
+        return file.row, _chunks(file)
 
     async def remove_report(  # noqa: D102
         self, principal: Principal, report_id: str
@@ -199,3 +200,10 @@ class ControlClient:
     async def numbers(self) -> list[Sample]:  # noqa: D102
         samples: list[Sample] = await call(CONTROL_ACTOR, "numbers")
         return samples
+
+
+async def _chunks(file: ReportFile) -> AsyncGenerator[bytes, None]:
+    """Chunks of a sealed file; each is read and opened on a thread of its own."""
+    chunks = read_sealed(file.path, file.key)
+    while chunk := await asyncio.to_thread(next, chunks, b""):
+        yield chunk

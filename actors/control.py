@@ -89,7 +89,10 @@ class Credentials:
         unknown = [scope for scope in scopes if scope not in SCOPES]
         if unknown or not scopes:
             raise Invalid(
-                "invalid_scope", f"Scopes are {', '.join(SCOPES)}; give one or more.", 400, "#/scopes"
+                "invalid_scope",
+                f"Scopes are {', '.join(SCOPES)}; give one or more.",
+                400,
+                "#/scopes",
             )
         secret = self._issue(CredentialKind.KEY, Principal(name, scopes), lifetime_s)
         return secret, token_id(secret)

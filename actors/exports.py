@@ -42,15 +42,18 @@ class Bucket(msgspec.Struct, frozen=True):
     count: int
 
 
-def stream_history(
-    plan: ReadPlan | None, data: Path, form: str, profile: str, descending: bool
+def stream_history(  # noqa: PLR0917  # the arguments of a Ray task
+    plan: ReadPlan | None, data: Path, form: str, profile: str, start: int, descending: bool
 ) -> Iterator[bytes]:
-    """A user's matching records in a form, in pieces; a user without records gives an empty document."""
+    """A user's matching records from userseq ``start`` on (0: all) in a form, in pieces.
+
+    A user without records gives an empty document.
+    """
     if plan is None:
         yield from encode(form, profile, [])
         return
     with open_copy(data, plan.shard) as copy:
-        records = walk(copy.records_of(plan), plan.question, descending)
+        records = walk(copy.records_of(plan), plan.question, start, descending)
         yield from encode(form, profile, records)
 
 

@@ -280,7 +280,9 @@ class ReportDesk:
             await asyncio.to_thread(self._path(row.id).unlink, missing_ok=True)
             return
         times = {"finished_ns": now_ns, "expires_ns": now_ns + self._kept_ns}
-        self._change(current, **(changes if changes["status"] is ReportStatus.QUEUED else changes | times))
+        self._change(
+            current, **(changes if changes["status"] is ReportStatus.QUEUED else changes | times)
+        )
 
     def _after_failure(
         self, row: ReportRow, error: TradeTrailError, *, again: bool

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Awaitable, Callable
@@ -90,6 +91,8 @@ class ShardActor:
         self._settings = settings
         self._push = push
         self._log = log_name(settings.shard)
+        # Counters begin anew with each owner.
+        self._process = f"shard/{self._log}/{secrets.token_hex(4)}"
         self._meter = Meter()
         self._refusal: TradeTrailError | None = None
         #: Why look-ups and orders' lives are not answered, where the index failed.
@@ -159,6 +162,11 @@ class ShardActor:
         """The same question for a task that reads over a secondary, with the one data key it needs."""
         self._ready(indexed=bool(query.chain))
         return await self._read(self._reads.plan, query)
+
+    async def plans(self, after: str, limit: int, wanted: Filter) -> list[ReadPlan]:
+        """Plans for all users, page by page."""
+        self._ready()
+        return await self._read(self._reads.plans, after, limit, wanted)
 
     async def lookup(self, wanted: Filter, first: int, limit: int) -> LookupPage:
         """Records of any user by looked-up values, from log position ``first`` on."""
@@ -324,7 +332,7 @@ class ShardActor:
                 ("tradetrail_shard_clock_doubted", int(self._store.clock_doubted)),
             ):
                 self._meter.set(name, (self._log,), value)
-            await self._push(f"shard/{self._log}", self._meter.samples())
+            await self._push(self._process, self._meter.samples())
             await asyncio.sleep(_PUSH_S)
 
     def _take_group(self) -> list[_Waiting]:

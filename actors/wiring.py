@@ -8,8 +8,10 @@ from typing import Any, Protocol, cast
 
 import ray
 
-from actors.control import ControlActor
+from actors.client import push_numbers
+from actors.control import ControlActor, ControlSettings
 from actors.shard import ShardActor, ShardSettings
+from actors.tasks import make_in_task
 from storage.cluster import open_cluster
 from storage.database import DatabaseSettings
 from tradetrail.names import CONTROL_ACTOR, NAMESPACE, shard_actor
@@ -18,6 +20,7 @@ __all__ = [
     "ClusterFacts",
     "StartSettings",
     "cluster_facts",
+    "drain_actors",
     "signin_code",
     "start_actors",
     "stop_actors",
@@ -46,6 +49,12 @@ class StartSettings(Protocol):
     def disk_low_water_bytes(self) -> int: ...  # noqa: D102
     @property
     def append_queue_events(self) -> int: ...  # noqa: D102
+    @property
+    def append_queue_bytes(self) -> int: ...  # noqa: D102
+    @property
+    def feed_window_bytes(self) -> int: ...  # noqa: D102
+    @property
+    def report_ttl_s(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,11 @@ def cluster_facts(settings: StartSettings) -> ClusterFacts:
 def start_actors(settings: StartSettings) -> None:
     """Start control and shards, and return when each serves; raises a shard's own refusal."""
     facts = cluster_facts(settings)
-    control = _start(ControlActor, CONTROL_ACTOR, settings.data)
-    ray.get(control.__ray_ready__.remote(), timeout=_START_TIMEOUT_S)
+    control_settings = ControlSettings(
+        settings.data, settings.keys, settings.report_ttl_s, settings.service_name
+    )
+    control = _start(ControlActor, CONTROL_ACTOR, control_settings, make_in_task)
+    ray.get(control.start.remote(), timeout=_START_TIMEOUT_S)
     # A family's memtables together stay within four buffers.
     database = DatabaseSettings(
         settings.block_cache_bytes, max(settings.write_buffer_bytes // 4, 1)
@@ -80,17 +92,27 @@ def start_actors(settings: StartSettings) -> None:
             database,
             settings.disk_low_water_bytes,
             settings.append_queue_events,
+            settings.append_queue_bytes,
+            settings.feed_window_bytes,
         )
-        handle = _start(ShardActor, shard_actor(shard), shard_settings)
+        handle = _start(ShardActor, shard_actor(shard), shard_settings, push_numbers)
         ray.get(handle.status.remote(), timeout=_START_TIMEOUT_S)
+
+
+def drain_actors() -> None:
+    """Tell the shards that the service ends, so that live feeds end in good order."""
+    handles = [
+        ray.get_actor(entry["name"], namespace=NAMESPACE)
+        for entry in _own_actors()
+        if entry["name"] != CONTROL_ACTOR
+    ]
+    ray.wait([handle.drain.remote() for handle in handles], num_returns=len(handles), timeout=1)
 
 
 def stop_actors() -> None:
     """End the actors; what they acknowledged is durable, so nothing has to be said to them first."""
-    named = cast("list[Any]", ray.util.list_named_actors(all_namespaces=True))
-    for entry in named:
-        if entry["namespace"] == NAMESPACE:
-            ray.kill(ray.get_actor(entry["name"], namespace=NAMESPACE), no_restart=True)
+    for entry in _own_actors():
+        ray.kill(ray.get_actor(entry["name"], namespace=NAMESPACE), no_restart=True)
 
 
 def signin_code() -> str:
@@ -98,6 +120,11 @@ def signin_code() -> str:
     control: Any = ray.get_actor(CONTROL_ACTOR, namespace=NAMESPACE)
     code: str = ray.get(control.signin_code.remote(), timeout=_START_TIMEOUT_S)
     return code
+
+
+def _own_actors() -> list[Any]:
+    named = cast("list[Any]", ray.util.list_named_actors(all_namespaces=True))
+    return [entry for entry in named if entry["namespace"] == NAMESPACE]
 
 
 def _start(actor: type, name: str, *arguments: object) -> Any:

@@ -5,17 +5,22 @@ Ingest and query are apart, so that a reader never takes a slot from a writer.
 
 from __future__ import annotations
 
+import secrets
+import time
 from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
 
-from actors.client import ControlClient, ShardClient
+from actors.client import ControlClient, ShardClient, push_numbers
+from actors.tasks import Exports
 from actors.wiring import cluster_facts
+from serve_app.access import PrincipalCache
 from serve_app.ingest import create_ingest
 from serve_app.query import create_query
 from serve_app.services import Services
 from serve_app.settings import ServiceSettings
+from storage.clock import wall_ns
 from tradetrail.event import Limits
 
 __all__ = ["deploy"]
@@ -32,9 +37,12 @@ class _Application:
         self, kind: str, settings: ServiceSettings, shards: int, cursor_key: bytes
     ) -> None:
         self._kind = kind
+        control = ControlClient()
         self._services = Services(
             shards=[ShardClient(shard) for shard in range(shards)],
-            control=ControlClient(),
+            control=control,
+            principals=PrincipalCache(control, time.monotonic, wall_ns),
+            exports=Exports(settings.data),
             limits=Limits(
                 settings.body_bytes,
                 settings.event_bytes,
@@ -42,6 +50,10 @@ class _Application:
                 settings.json_depth,
             ),
             cursor_key=cursor_key,
+            process=f"{kind}/{secrets.token_hex(8)}",
+            push=push_numbers,
+            viewer_cap=-(-settings.viewer_cap // settings.query_replicas),
+            stream_age_s=settings.stream_age_s,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

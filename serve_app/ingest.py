@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 
 from serve_app.access import authorize
+from serve_app.metering import Metered
 from serve_app.problems import install_problems
 from serve_app.services import EventOutcome, Services
 from storage.hashing import shard_of
 from tradetrail.errors import Invalid, TradeTrailError
 from tradetrail.event import Event, Limits, Refusal
 from tradetrail.inflate import inflate
+from tradetrail.meter import Meter
 from tradetrail.names import log_name
 from tradetrail.scan import Mode, content_mode, scan_batch, scan_binary, scan_structured
 
@@ -29,15 +32,18 @@ def create_ingest(services: Services) -> FastAPI:
     """The ingest application; its one route answers at the mount point itself, without a redirect."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     install_problems(app)
+    app.add_middleware(Metered, services=services, name="ingest")
 
     @app.post("")
     @app.post("/")
     async def post_events(request: Request) -> Response:
-        await authorize(request, services.control, "audit:write")
+        await authorize(request, services.principals, "audit:write")
         body = await _read_body(request, services.limits)
+        services.meter.add("tradetrail_ingest_body_bytes_total", (), len(body))
         items = _scan(request, body, services.limits)
         # The commit goes on when the client goes away: a half-applied batch would be worse.
         answers = await asyncio.shield(_store(services, items))
+        _count(services.meter, answers)
         return _answer(answers, "return=minimal" in request.headers.get("prefer", ""))
 
     return app
@@ -136,6 +142,13 @@ def _outcome(index: int, shard: int, outcome: EventOutcome) -> dict[str, object]
         return _refused(index, outcome.refusal) | numbers
     status = "duplicate" if outcome.status == _DUPLICATE else "stored"
     return {"index": index, "status": status} | numbers
+
+
+def _count(meter: Meter, answers: list[dict[str, object]]) -> None:
+    for status, count in Counter(str(answer["status"]) for answer in answers).items():
+        meter.add("tradetrail_ingest_events_total", (status,), count)
+    for code in (answer["code"] for answer in answers if "code" in answer):
+        meter.add("tradetrail_ingest_refusals_total", (str(code),))
 
 
 def _answer(answers: list[dict[str, object]], minimal: bool) -> Response:

@@ -35,8 +35,8 @@ _LIMITS = Limits()
 #: Least and greatest value of the numbers; all others must be at least 1.
 _RANGES: dict[str, tuple[int, int]] = {
     "port": (1, 65_535),
-    # Two digits name a log in the usual case; a shard is a process, more do not fit one machine.
-    "shards": (1, 256),
+    # What ``storage.cluster`` takes: two digits name every log.
+    "shards": (1, 99),
     "ingest_replicas": (1, 64),
     "query_replicas": (1, 64),
     # Each level is a stack frame of the exact scanner.
@@ -96,16 +96,14 @@ class ServiceSettings:
     start_timeout_s: int = 180
 
     def __post_init__(self) -> None:
+        if not self.data.name:
+            raise _refusal(
+                f"data ({self.data}) is the root of the file system; choose a folder in it"
+            )
         if self.keys == _BESIDE_DATA:
             object.__setattr__(self, "keys", self.data.with_name(self.data.name + ".keys"))
         for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int):
-                least, greatest = _RANGES.get(field.name, (1, 1 << 62))
-                if not least <= value <= greatest:
-                    raise _refusal(
-                        f"{field.name} is {value}; it must be from {least} to {greatest}"
-                    )
+            _check_range(field.name, getattr(self, field.name), "")
         self._check_relations()
 
     def _check_relations(self) -> None:
@@ -189,15 +187,30 @@ def _convert(name: str, value: object, origin: str) -> object:
     if isinstance(value, bool):
         raise _refusal(f"{name} (from {origin}) is true or false; a number or text is expected")
     try:
-        return msgspec.convert(value, kind, strict=False, dec_hook=_decode)
+        converted = msgspec.convert(value, kind, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as exc:
         raise _refusal(f"{name} (from {origin}): {exc}") from exc
+    _check_range(name, converted, f" (from {origin})")
+    return converted
 
 
 def _decode(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, (str, Path)) and str(value):
-        return Path(value).expanduser()
+        if "\0" in str(value):
+            raise ValueError("a path cannot hold the character NUL")
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as exc:
+            raise ValueError("the home folder that ~ stands for is not known") from exc
     raise ValueError(f"a path is expected, {type(value).__name__} was given")
+
+
+def _check_range(name: str, value: object, origin: str) -> None:
+    """Passes what is no number; raises ``Invalid`` for a number outside the setting's range."""
+    if isinstance(value, int):
+        least, greatest = _RANGES.get(name, (1, 1 << 62))
+        if not least <= value <= greatest:
+            raise _refusal(f"{name}{origin} is {value}; it must be from {least} to {greatest}")
 
 
 def _refusal(detail: str) -> Invalid:

@@ -79,8 +79,7 @@ class ControlStore:
     def reports(self) -> list[ReportRow]:
         """All rows."""
         return [
-            msgspec.json.decode(value, type=ReportRow)
-            for _, value in self._db.scan(_REPORTS, b"")
+            msgspec.json.decode(value, type=ReportRow) for _, value in self._db.scan(_REPORTS, b"")
         ]
 
     def keep_report(self, row: ReportRow, claim: bytes = b"") -> None:

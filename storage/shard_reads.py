@@ -86,6 +86,12 @@ class ShardReads:
             self._store.shard, user.name, user.key, user.data_key, user.published, question
         )
 
+    def plans(self, after: str, limit: int, wanted: Filter) -> list[ReadPlan]:
+        """Plans for users by name from the one after ``after``, the service's own left out."""
+        names = self._names("", after, limit, False)
+        found = [self.plan(HistoryQuery(name, wanted)) for name in names]
+        return [plan for plan in found if plan is not None]
+
     def head(self, name: str) -> int:
         """The newest published userseq of a user; 0 where there is none."""
         user = self._store.user(name)
@@ -108,17 +114,7 @@ class ShardReads:
 
     def users(self, prefix: str, after: str, limit: int, system: bool) -> list[UserSummary]:
         """Users whose name begins with ``prefix`` and comes after ``after``, by name."""
-        names: list[str] = []
-        known = self._store.names
-        position = bisect_left(known, max(prefix, after))
-        while position < len(known) and len(names) < limit:
-            name = known[position]
-            position += 1
-            if not name.startswith(prefix):
-                break
-            if name != after and _is_listed(name, system) and self.head(name):
-                names.append(name)
-        return [self._summary(name) for name in names]
+        return [self._summary(name) for name in self._names(prefix, after, limit, system)]
 
     def recent_users(self, limit: int, system: bool) -> list[UserSummary]:
         """The most recently active users, newest first."""
@@ -150,6 +146,19 @@ class ShardReads:
             if len(hits) < _HITS:
                 break
         return LookupPage(found, 0, indexed_to)
+
+    def _names(self, prefix: str, after: str, limit: int, system: bool) -> list[str]:
+        names: list[str] = []
+        known = self._store.names
+        position = bisect_left(known, max(prefix, after))
+        while position < len(known) and len(names) < limit:
+            name = known[position]
+            position += 1
+            if not name.startswith(prefix):
+                break
+            if name != after and _is_listed(name, system) and self.head(name):
+                names.append(name)
+        return names
 
     def _question(self, user: User, query: HistoryQuery) -> Question:
         token = self._store.hasher.token

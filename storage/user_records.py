@@ -211,10 +211,13 @@ def _judge(question: Question) -> Callable[[Zone | None], bool] | None:
 
 
 def walk(
-    source: UserRecords, question: Question, descending: bool = False
+    source: UserRecords, question: Question, start: int = 0, descending: bool = False
 ) -> Iterator[list[Record]]:
-    """All matching records in order, in small lists; an empty list says that a stretch held none."""
-    start = source.head if descending else 1
+    """All matching records in order from userseq ``start`` on (0: from the end the order begins at).
+
+    They come in small lists; an empty one says that a stretch held none.
+    """
+    start = start or (source.head if descending else 1)
     for span in candidate_spans(source, question, start, descending):
         if not span.candidate:
             continue

@@ -1,8 +1,9 @@
 """The data folder as the launcher sees it, and the short folder for files that live as long as the service.
 
 Invariants: one running service per data folder (a lock on ``DATA/run/lock``, given back by the kernel when
-the process ends); ``DATA/run/service.json`` names the process and its run folder while the lock is held; what
-a killed service left is ended and removed before the next one starts.
+the process ends; the file holds the holder's process id); ``DATA/run/service.json`` names the process, its run
+folder and its URL once that is known, and counts only while that very process holds the lock; what a killed
+service left is ended and removed before the next one starts.
 
 Not here: what the data folder holds besides ``run/``.
 """
@@ -10,13 +11,14 @@ Not here: what the data folder holds besides ``run/``.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+import msgspec
 
 from serve_app.launch.processes import end, left_behind
 from tradetrail.errors import Conflict, Invalid
@@ -65,9 +67,12 @@ class DataLock:
                 f"the data folder {self._data} cannot be used: {exc.strerror}; choose another --data",
             ) from exc
         if not _try_lock(self._descriptor):
+            detail = _in_use(self._data, _holder(self._descriptor))
             os.close(self._descriptor)
             self._descriptor = -1
-            raise Conflict("data_in_use", _in_use(self._data))
+            raise Conflict("data_in_use", detail)
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode("ascii"), 0)
         self._clear_left_behind()
         return self
 
@@ -83,7 +88,7 @@ class DataLock:
     def announce(self, service: RunningService) -> None:
         """Writes who serves this folder; from then on ``running_service`` finds it."""
         fresh = self._run / "service.json.new"
-        fresh.write_text(json.dumps(asdict(service)), encoding="utf-8")
+        fresh.write_bytes(msgspec.json.encode(service))
         fresh.replace(self._run / "service.json")
 
     def keep_logs(self, logs: Path) -> Path | None:
@@ -129,7 +134,12 @@ def running_service(data: Path) -> RunningService | None:
     except OSError:
         return None
     try:
-        return None if _try_lock(descriptor) else _read(data)
+        if _try_lock(descriptor):
+            return None
+        service = _read(data)
+        # Until a start has announced itself the file may still name a service that was killed, and its
+        # process id may be another's by now.
+        return service if service is not None and service.pid == _holder(descriptor) else None
     finally:
         os.close(descriptor)
 
@@ -142,16 +152,28 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _read(data: Path) -> RunningService | None:
+def _holder(descriptor: int) -> int | None:
+    """The process that holds the lock; ``None`` in the moment before it has said so."""
     try:
-        return RunningService(**json.loads((data / "run" / "service.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        return int(os.pread(descriptor, 20, 0))
+    except ValueError:
         return None
 
 
-def _in_use(data: Path) -> str:
+def _read(data: Path) -> RunningService | None:
+    try:
+        content = (data / "run" / "service.json").read_bytes()
+        return msgspec.json.decode(content, type=RunningService)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _in_use(data: Path, holder: int | None) -> str:
     service = _read(data)
-    who = f" (process {service.pid}, {service.url})" if service else ""
+    if service is not None and service.pid == holder:
+        who = f" (process {holder}, {service.url})"
+    else:
+        who = f" (process {holder}, starting)" if holder is not None else ""
     return (
         f"a service already runs on {data}{who}; stop it with `tradetrail down --data {data}`, "
         "or start with another --data"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["public_url", "run_service"]
 
 #: Bounds of the steps of stopping. Streams end when their replicas do.
+_DRAIN_S = 1.5
 _SERVE_STOP_S = 2.0
 _ACTORS_STOP_S = 5.0
 _RAY_STOP_S = 15.0
@@ -210,6 +211,8 @@ class _Launch:
     def _stop_cluster(self, cluster: Cluster) -> None:
         stopped = False
         if not cluster.dead():
+            if self._has_actors:
+                self._signals.run_step(_drain_actors, _DRAIN_S)
             self._signals.run_step(cluster.stop_serving, _SERVE_STOP_S)
             if self._has_actors:
                 self._signals.run_step(_stop_actors, _ACTORS_STOP_S)
@@ -262,6 +265,12 @@ class _Launch:
         self._say(f"  export {given}")
         self._say(f"  {command} demo        or  {command} import fix FILE")
         self._say(f'  curl -H "Authorization: Bearer $TRADETRAIL_TOKEN" "{self._url}/v1/users"')
+
+
+def _drain_actors() -> None:
+    from actors.wiring import drain_actors  # noqa: PLC0415  # imports Ray
+
+    drain_actors()
 
 
 def _stop_actors() -> None:

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import BinaryIO, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradetrail.fix.framing import (
@@ -17,10 +17,20 @@ from tradetrail.fix.framing import (
     end_of_message,
     find_start,
 )
-from tradetrail.fix.message import BODY_LENGTH, CHECKSUM, DATA_LENGTH, FIELD, SOH, RawMessage
-from tradetrail.fix.message import join_fields, read_message
+from tradetrail.fix.message import (
+    BODY_LENGTH,
+    CHECKSUM,
+    DATA_LENGTH,
+    FIELD,
+    SOH,
+    RawMessage,
+    join_fields,
+    read_message,
+)
 from tradetrail.fix.reader import NO_MESSAGE, Junk, read_messages
 from tradetrail.fix.sample import Pairs, encode_message, sample_log
+
+REPEATABLE = settings(derandomize=True, deadline=None)
 
 BAR = b"|"
 HEADER: Pairs = [(34, "2"), (49, "LARK"), (52, "20240304-08:00:00.137"), (56, "VENUE")]
@@ -58,7 +68,14 @@ ORDER: Pairs = [(11, "C1"), (55, "TTX"), (44, "10.50")]
 @pytest.mark.parametrize("delimiter", [SOH, BAR])
 @pytest.mark.parametrize(
     "prefix",
-    [b"", b"2024/03/04 08:00:00.137 ", b"<INFO> sent: ", b"9=12|8=FI8=", b"\xff\xfe\x00", b"8=FIX "],
+    [
+        b"",
+        b"2024/03/04 08:00:00.137 ",
+        b"<INFO> sent: ",
+        b"9=12|8=FI8=",
+        b"\xff\xfe\x00",
+        b"8=FIX ",
+    ],
 )
 def test_anything_may_stand_before_a_message(prefix: bytes, delimiter: bytes) -> None:
     raw = message(ORDER, delimiter)
@@ -212,6 +229,7 @@ PIECES = st.sampled_from(
 )
 
 
+@REPEATABLE
 @given(st.lists(PIECES | st.binary(max_size=12), max_size=8))
 def test_no_bytes_crash_the_reader_and_nothing_is_lost(pieces: list[bytes]) -> None:
     log = b"".join(pieces)
@@ -229,9 +247,7 @@ def test_no_bytes_crash_the_reader_and_nothing_is_lost(pieces: list[bytes]) -> N
     begun = len([item for item in junk if item.reason != NO_MESSAGE])
     messages = len(found) - len(junk)
     # A start is a message, a broken one, or text inside a message.
-    inside = sum(
-        item.raw.count(b"8=FIX", 1) for item in found if isinstance(item, RawMessage)
-    )
+    inside = sum(item.raw.count(b"8=FIX", 1) for item in found if isinstance(item, RawMessage))
     starts = 0
     place = find_start(log, 0)
     while place is not None:
@@ -245,6 +261,7 @@ def test_no_bytes_crash_the_reader_and_nothing_is_lost(pieces: list[bytes]) -> N
     assert not log.strip() or told
 
 
+@REPEATABLE
 @given(st.binary(max_size=200), st.sampled_from([SOH, BAR]))
 def test_splitting_any_bytes_joins_to_the_same_bytes(tail: bytes, delimiter: bytes) -> None:
     raw = b"8=FIX.4.4" + delimiter + tail

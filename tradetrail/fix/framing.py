@@ -42,7 +42,7 @@ _START = re.compile(rb"8=FIX[A-Z0-9.]{1,%d}([\x01|])" % _VERSION_BYTES_MAX)
 #: with the other separator a line break before it too, since a text may quote a message.
 _NEXT_START = {
     delimiter: re.compile(
-        rb"(?P<same>8=FIX[A-Z0-9.]{1,%d}%b9=)|\n[^\x01|\n]{0,256}?(?P<other>8=FIX[A-Z0-9.]{1,%d}%b9=)"
+        rb"8=FIX[A-Z0-9.]{1,%d}%b9=|\n[^\x01|\n]{0,256}?8=FIX[A-Z0-9.]{1,%d}%b9="
         % (_VERSION_BYTES_MAX, re.escape(delimiter), _VERSION_BYTES_MAX, re.escape(other))
     )
     for delimiter, other in ((b"\x01", b"|"), (b"|", b"\x01"))
@@ -102,31 +102,33 @@ def _searched_end(window: bytes, start: Start, limit: int) -> int | Broken:
     """Walks to the first checksum, stepping over data fields, not into the next message."""
     delimiter = start.delimiter
     position = start.body
-    stranger = _next_start(window, position, limit, delimiter)
     # Without this a log full of starts and without ends would be walked once for each of them.
-    if stranger == limit and window.find(delimiter + b"10=", position - 1, limit) < 0:
+    if window.find(delimiter + b"10=", position - 1, limit) < 0:
         return _endless(start, limit)
     while position < limit:
-        if stranger < position:
-            stranger = _next_start(window, position, limit, delimiter)
         end = _checksum_end(window, position, limit, delimiter)
         if end is not None:
             return end
         stop = window.find(delimiter, position, limit)
-        if stop < 0 and stranger == limit:
-            break
-        if window.startswith(b"8=", position) or stop < 0 or stranger <= stop:
+        if _begins_another(
+            window, position, limit if stop < 0 else min(stop + 3, limit), delimiter
+        ):
             return Broken(INCOMPLETE, start.body)
+        if stop < 0:
+            break
         position = _behind_data(window, position, stop, limit, delimiter)
     return _endless(start, limit)
 
 
-def _next_start(window: bytes, position: int, limit: int, delimiter: bytes) -> int:
-    """Where another message begins inside this one, ``limit`` where none does."""
-    found = _NEXT_START[delimiter].search(window, position, limit)
-    if found is None:
-        return limit
-    return found.start("same") if found.group("same") else found.start("other")
+def _begins_another(window: bytes, position: int, end: int, delimiter: bytes) -> bool:
+    """Whether the field at ``position`` is or holds the start of another message.
+
+    ``end`` lies two bytes behind the field's separator: there stands the BodyLength of a message that
+    begins at the field's end. So each field is looked at once, however many starts there are.
+    """
+    if window.startswith(b"8=", position):
+        return True
+    return _NEXT_START[delimiter].search(window, position, end) is not None
 
 
 def _endless(start: Start, limit: int) -> Broken:

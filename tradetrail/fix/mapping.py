@@ -95,6 +95,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 #: What RFC 3986 allows in a segment of a path besides letters and digits.
 _SEGMENT_SAFE = "!$&'()*+,;=:@-._~"
 _ID_PART_CHARACTERS_MAX = 64
+#: What the service takes as ``subject``; a longer order id stays in ``data`` only.
+_SUBJECT_BYTES_MAX = 1_024
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -307,7 +309,8 @@ def _subject(data: NamedFields) -> str | None:
     for name in ("ClOrdID", "OrderID"):
         value = data.get(name)
         if isinstance(value, str) and value and not _CONTROL.search(value):
-            return f"order/{value}"
+            subject = f"order/{value}"
+            return subject if len(subject.encode()) <= _SUBJECT_BYTES_MAX else None
     return None
 
 
