@@ -22,7 +22,8 @@ def seal_cursor(key: bytes, question: str, position: str) -> str:
 def open_cursor(key: bytes, question: str, cursor: str) -> str:
     """The position; raises ``Invalid`` for a cursor that is forged or of another question."""
     try:
-        raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"==")
+        padding = "=" * (-len(cursor) % 4)
+        raw = base64.b64decode(cursor + padding, altchars=b"-_", validate=True)
     except ValueError:
         raw = b""
     tag, payload = raw[:_TAG_BYTES], raw[_TAG_BYTES:]

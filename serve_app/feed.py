@@ -34,6 +34,7 @@ from serve_app.cursors import open_cursor, seal_cursor
 from serve_app.feed_hub import Channel, FeedHub, Viewer
 from serve_app.parameters import check_known, one_of
 from serve_app.services import Services
+from storage.clock import wall_ns
 from storage.hashing import shard_of
 from tradetrail.errors import Backpressure, Invalid, TradeTrailError, Unauthenticated
 
@@ -44,6 +45,8 @@ _USERS_MAX = 50
 _PING_S = 15
 #: Rights are looked at again this often.
 _RECHECK_S = 30.0
+#: The recheck must come after the expiry, not a moment before it.
+_EXPIRY_SLACK_S = 0.05
 #: Viewers of a restarted service come back spread over this.
 _RETRY_MS = (1_000, 3_000)
 #: One block of output; a slow socket then holds little.
@@ -60,7 +63,7 @@ def add_feed(app: FastAPI, services: Services) -> None:
 
     @app.get("/v1/feed")
     async def feed(request: Request) -> Response:
-        await authorize(request, services.principals, "audit:read")
+        principal = await authorize(request, services.principals, "audit:read")
         if hub.viewer_count >= services.viewer_cap:
             raise Backpressure(
                 "too_many_viewers",
@@ -70,7 +73,7 @@ def add_feed(app: FastAPI, services: Services) -> None:
                 5,
             )
         hub.viewer_count += 1
-        stream = _Stream(services, hub, secret_of(request))
+        stream = _Stream(services, hub, secret_of(request), principal.expires_ns)
         try:
             await stream.begin(request.query_params, request.headers.get("last-event-id", ""))
         except BaseException:
@@ -106,7 +109,10 @@ class _FeedResponse(EventSourceResponse):
 class _Stream:
     """One viewer: which channels it follows and the next position of each."""
 
-    def __init__(self, services: Services, hub: FeedHub, secret: str) -> None:
+    def __init__(
+        self, services: Services, hub: FeedHub, secret: str, expires_ns: int
+    ) -> None:
+        self._expires_ns = expires_ns
         self._services = services
         self._hub = hub
         self._secret = secret
@@ -153,7 +159,7 @@ class _Stream:
         now_s = time.monotonic()
         # Jittered, so that streams which began together do not end together.
         ends_s = now_s + self._services.stream_age_s * random.uniform(0.9, 1.0)  # noqa: S311
-        recheck_s = now_s + _RECHECK_S
+        recheck_s = now_s + self._trusted_s()
         try:
             retry_ms = random.randint(*_RETRY_MS)  # noqa: S311
             yield f"retry: {retry_ms}\nid: {self._cursor()}\n\n".encode()
@@ -163,8 +169,8 @@ class _Stream:
                     yield _end("shutdown" if self._hub.closing else "max_age")
                     return
                 if now_s >= recheck_s:
-                    recheck_s = now_s + _RECHECK_S
                     await self._recheck()
+                    recheck_s = now_s + self._trusted_s()
                 self._viewer.wake.clear()
                 sent = False
                 for index in range(len(self._channels)):
@@ -188,6 +194,12 @@ class _Stream:
             self._hub.leave(self._viewer, self._channels)
             self._hub.viewer_count -= 1
             self._services.meter.add("tradetrail_feed_viewers", (), -1)
+
+    def _trusted_s(self) -> float:
+        """How long the token is taken as good without asking; never past its own expiry."""
+        if not self._expires_ns:
+            return _RECHECK_S
+        return min(_RECHECK_S, max((self._expires_ns - wall_ns()) / 1e9, 0.0) + _EXPIRY_SLACK_S)
 
     async def _recheck(self) -> None:
         """Raises ``Unauthenticated`` where the token is good no longer."""

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from serve_app.answers import json_answer
 from serve_app.parameters import check_known, one_of
 from serve_app.services import Services
-from tradetrail.meter import METRICS, Kind, Metric, Sample
+from tradetrail.meter import BUCKETS_S, METRICS, Kind, Metric, Sample
 from tradetrail.names import log_name
 
 __all__ = ["add_health", "families"]
@@ -96,10 +96,9 @@ def _histogram(name: str, metric: Metric, by_name: dict[str, list[Sample]]) -> F
         buckets.setdefault(key, {})[bound] = sample.value
     sums = {sample.labels: sample.value for sample in by_name.get(f"{name}_sum", [])}
     for labels, counts in buckets.items():
-        counts.setdefault("+Inf", 0)
         so_far, cumulative = 0.0, []
-        for bound in sorted(counts, key=float):
-            so_far += counts[bound]
+        for bound in (*map(str, BUCKETS_S), "+Inf"):
+            so_far += counts.get(bound, 0)
             cumulative.append((bound, so_far))
         family.add_metric(list(labels), cumulative, sums.get(labels, 0))
     return family

@@ -27,6 +27,10 @@ SHARDS_MAX = 99
 SHARDS_DEFAULT = 2
 
 
+class _Format(msgspec.Struct):
+    format: int
+
+
 class _ClusterFile(msgspec.Struct):
     format: int
     cluster_id: str
@@ -89,7 +93,7 @@ def open_cluster(
 
 
 def _refuse_headless_data(data: Path) -> None:
-    if any((data / "shards").glob("*/CURRENT")):
+    if any((data / "shards").glob("*/db/CURRENT")):
         raise Corrupt(
             "cluster_file_missing",
             f"{data} holds shards and {objects_dir(data) / _OBJECT} is gone. Restore it from a backup; "
@@ -118,18 +122,22 @@ def _create(
 
 
 def _load(objects: ObjectStore, folder: KeyFolder, shards: int | None, data: Path) -> Cluster:
+    content = objects.get(_OBJECT)
     try:
-        file = msgspec.json.decode(objects.get(_OBJECT), type=_ClusterFile)
-    except msgspec.DecodeError as error:
+        # The format first: a later one may have other fields.
+        written = msgspec.json.decode(content, type=_Format).format
+        if written != _FORMAT:
+            raise Invalid(
+                "data_format_newer",
+                f"{data} was written in format {written}; this version reads format {_FORMAT}. "
+                "Start it with the version that wrote it.",
+            )
+        file = msgspec.json.decode(content, type=_ClusterFile)
+        wrapped = bytes.fromhex(file.secret)
+    except (msgspec.DecodeError, ValueError) as error:
         raise Corrupt(
             "cluster_file_damaged", f"{_OBJECT} in {data} cannot be read; restore it from a backup."
         ) from error
-    if file.format != _FORMAT:
-        raise Invalid(
-            "data_format_newer",
-            f"{data} was written in format {file.format}; this version reads format {_FORMAT}. "
-            "Start it with the version that wrote it.",
-        )
     if shards is not None and shards != file.shards:
         raise Invalid(
             "shards_fixed",
@@ -137,7 +145,7 @@ def _load(objects: ObjectStore, folder: KeyFolder, shards: int | None, data: Pat
             "is fixed at first start: leave the option out or choose another folder.",
         )
     kek = folder.load(file.kek_id)
-    secret = kek.unwrap(bytes.fromhex(file.secret), _purpose(file.cluster_id))
+    secret = kek.unwrap(wrapped, _purpose(file.cluster_id))
     return Cluster(file, ClusterSecret(secret), kek, objects)
 
 

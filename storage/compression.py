@@ -74,6 +74,11 @@ def decompress(codec: int, packed: bytes) -> bytes:
         decompressor = zstandard.ZstdDecompressor(dict_data=_dictionary(codec))
         _codecs.decompressors[codec] = decompressor
     try:
+        # A frame that tells its size is given that much room, whatever the bound below says.
+        if zstandard.frame_content_size(packed) > TEXT_BYTES_MAX:
+            raise Corrupt(
+                "record_not_decompressed", f"A record is longer than {TEXT_BYTES_MAX} bytes."
+            )
         return decompressor.decompress(packed, max_output_size=TEXT_BYTES_MAX)
     except zstandard.ZstdError as error:
         raise Corrupt(

@@ -148,7 +148,8 @@ class KeyBundles:
         except struct.error as error:
             raise self._damaged(bundle) from error
         position += _COUNT.size
-        if not wrapped or len(content) != position + count * _WRAPPED_BYTES:
+        whole = count == SLOTS_PER_BUNDLE and len(content) == position + count * _WRAPPED_BYTES
+        if not wrapped or not whole:
             raise self._damaged(bundle)
         key = self._kek.unwrap(wrapped, self._bundle_purpose(bundle))
         slots = [

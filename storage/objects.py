@@ -58,10 +58,12 @@ class LocalFolder:
         with self._written(target, content) as temporary:
             try:
                 os.link(temporary, target)
+                made = True
             except FileExistsError:
-                return False
+                made = False
+            # Also for the loser: what it finds there must not vanish with a power cut before the winner's sync.
             _sync(target.parent)
-        return True
+        return made
 
     def put(self, key: str, content: bytes) -> None:
         """See ``ObjectStore.put``."""
@@ -97,9 +99,10 @@ class LocalFolder:
     def delete(self, key: str) -> None:
         """See ``ObjectStore.delete``."""
         path = self._path(key)
-        if path.exists():
+        with _translated(key):
             path.unlink(missing_ok=True)
-            _sync(path.parent)
+            if path.parent.is_dir():
+                _sync(path.parent)
 
     def _path(self, key: str) -> Path:
         assert _KEY.match(key), f"not an object key: {key!r}"

@@ -27,6 +27,7 @@ from tradetrail.errors import Corrupt, Invalid
 __all__ = ["ClusterSecret", "KeyEncryptionKey", "KeyFolder", "WrappingKey"]
 
 _NONCE_BYTES = 12
+_FORMAT = 1
 
 
 class WrappingKey(Protocol):
@@ -93,7 +94,7 @@ class KeyFolder:
         self._path.mkdir(parents=True, exist_ok=True)
         self._path.chmod(0o700)
         target = self._path / f"kek-{kek.id}.json"
-        content = msgspec.json.encode(_KeyFile(1, kek.id, key.hex()))
+        content = msgspec.json.encode(_KeyFile(_FORMAT, kek.id, key.hex()))
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -108,7 +109,7 @@ class KeyFolder:
 
         Raises:
             Invalid: ``key_missing`` where its file is not there; ``key_file_invalid`` where the file
-                does not hold that key.
+                does not hold that key; ``key_unreadable``.
         """
         target = self._path / f"kek-{key_id}.json"
         try:
@@ -120,11 +121,15 @@ class KeyFolder:
                 f"The data names key-encryption key {key_id}, and {target} is not there. Bring the file "
                 "back from where keys are kept, or name its folder with --keys; nothing was changed.",
             ) from error
-        except (msgspec.DecodeError, ValueError, AssertionError) as error:
+        except OSError as error:
             raise Invalid(
-                "key_file_invalid",
-                f"{target} is not a key file of format 1; restore it from a copy.",
+                "key_unreadable",
+                f"{target} cannot be read: {error.strerror}. Give the service's account the right to it.",
             ) from error
+        except (msgspec.DecodeError, ValueError, AssertionError) as error:
+            raise Invalid("key_file_invalid", _not_a_key_file(target)) from error
+        if found.format != _FORMAT:
+            raise Invalid("key_file_invalid", _not_a_key_file(target))
         if kek.id != key_id:
             raise Invalid(
                 "key_file_invalid",
@@ -148,6 +153,10 @@ class ClusterSecret:
     def tag_key(self, shard: int) -> bytes:
         """Key of the user tags in a shard's log; SHA-256 of it is that log's entry 0."""
         return self.derive(f"log-tag/{shard:02d}")
+
+
+def _not_a_key_file(target: Path) -> str:
+    return f"{target} is not a key file of format {_FORMAT}; restore it from a copy."
 
 
 def _sync_folder(folder: Path) -> None:

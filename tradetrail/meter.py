@@ -11,10 +11,10 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["METRICS", "Kind", "Meter", "Metric", "Sample"]
+__all__ = ["BUCKETS_S", "METRICS", "Kind", "Meter", "Metric", "Sample"]
 
 #: Seconds; OpenTelemetry's buckets for HTTP requests.
-_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 
 
 class Kind(StrEnum):
@@ -99,8 +99,8 @@ class Meter:
 
     def observe(self, name: str, labels: tuple[str, ...], value_s: float) -> None:
         """Take one duration into a histogram."""
-        position = bisect_left(_BUCKETS_S, value_s)
-        bound = str(_BUCKETS_S[position]) if position < len(_BUCKETS_S) else "+Inf"
+        position = bisect_left(BUCKETS_S, value_s)
+        bound = str(BUCKETS_S[position]) if position < len(BUCKETS_S) else "+Inf"
         self.add(f"{name}_bucket", (*labels, bound))
         self.add(f"{name}_sum", labels, value_s)
 

@@ -3,6 +3,9 @@
 Structured and batched mode keep an event's slice of the body, byte for byte. Binary mode builds the
 structured form in ``structured_text``, the only place that does. What a producer did wrong in one event is a
 ``Refusal`` of that event; only a body that cannot be cut into events is refused as a whole.
+
+Ordinary events are accepted by the cheap proof of ``tradetrail.scan_proof``; the rest go through the exact
+scan of ``tradetrail.scan_event``, which alone refuses. Both give the same event for the same text.
 """
 
 from __future__ import annotations
@@ -63,7 +66,8 @@ def scan_batch(
     _check_size(body, limits)
     decode_utf8(body)
     return [
-        _scan(element, limits, allow_service_user)
+        proven_event(element, limits, allow_service_user)
+        or _scan_exactly(element, limits, allow_service_user)
         for element in split_array(body, limits.batch_events)
     ]
 
@@ -74,7 +78,10 @@ def scan_structured(
     """One event in structured mode; raises ``Invalid`` for a body that is not UTF-8 or too large."""
     _check_size(body, limits)
     decode_utf8(body)
-    return _scan(body.strip(b" \t\r\n"), limits, allow_service_user)
+    text = body.strip(b" \t\r\n")
+    return proven_event(text, limits, allow_service_user) or _scan_exactly(
+        text, limits, allow_service_user
+    )
 
 
 def scan_binary(headers: Iterable[tuple[str, str]], body: bytes, limits: Limits) -> Event | Refusal:
@@ -100,10 +107,17 @@ def scan_binary(headers: Iterable[tuple[str, str]], body: bytes, limits: Limits)
                         "duplicate_key", f"The header ce-{attribute} stands twice.", attribute
                     )
                 attributes[attribute] = _header_value(attribute, value)
+        size = len(body.strip(b" \t\r\n"))
+        if size > limits.event_bytes:
+            # Before the data is read, so that a large body costs no more than its length.
+            raise refused(
+                "event_too_large",
+                f"The data alone has {size} bytes, and the limit of an event is {limits.event_bytes}.",
+            )
         text = structured_text(attributes, content_type, body)
-    except ScanRefused as refused:
-        return refused.refusal
-    return _scan(text, limits, False)
+    except ScanRefused as reason:
+        return reason.refusal
+    return _scan_exactly(text, limits, False)
 
 
 def structured_text(attributes: Mapping[str, str], content_type: str, body: bytes) -> bytes:
@@ -144,19 +158,18 @@ def _check_size(body: bytes, limits: Limits) -> None:
         )
 
 
-def _scan(text: bytes, limits: Limits, allow_service_user: bool) -> Event | Refusal:
+def _scan_exactly(text: bytes, limits: Limits, allow_service_user: bool) -> Event | Refusal:
+    if len(text) > limits.event_bytes:
+        return Refusal(
+            "event_too_large",
+            f"The event has {len(text)} bytes, and the limit is {limits.event_bytes}.",
+        )
+    if text[:1] != b"{":
+        return Refusal("not_an_object", "An event is a JSON object.")
     try:
-        if len(text) > limits.event_bytes:
-            raise refused(
-                "event_too_large",
-                f"The event has {len(text)} bytes, and the limit is {limits.event_bytes}.",
-            )
-        if text[:1] != b"{":
-            raise refused("not_an_object", "An event is a JSON object.")
-        value = check_value(text, limits.json_depth)
-        return _event(value, text, limits, allow_service_user)
-    except ScanRefused as refused:
-        return refused.refusal
+        return exact_event(text, limits, allow_service_user)
+    except ScanRefused as reason:
+        return reason.refusal
 
 
 def _header_value(name: str, value: str) -> str:

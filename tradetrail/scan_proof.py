@@ -15,6 +15,7 @@ accepted here is one that is accepted there, with the same facts; a property tes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -53,6 +54,7 @@ _WHOLE_NUMBER_SAFE: Final = 10 ** (NUMBER_DIGITS_MAX - 2)
 _EXPONENT_CHARACTERS_SAFE: Final = 2
 
 _DATA_FIELDS: Final = LOOKUP_FIELDS[:-1]
+_PREFIX_CHARACTERS: Final = len(SERVICE_USER_PREFIX)
 _RESERVED: Final = frozenset(RESERVED_ATTRIBUTES)
 _STRINGS: Final = frozenset(STRING_ATTRIBUTES)
 #: Names that need no look at their letters.
@@ -63,27 +65,45 @@ class _Unproved(Exception):
     """The proof does not reach; the exact scan decides."""
 
 
+#: What a text that is no ordinary event brings about: another JSON value than an object has no members, and an
+#: attribute may be missing.
+_FAILURES: Final = (
+    _Unproved,
+    Invalid,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    UnicodeDecodeError,
+    msgspec.MsgspecError,
+)
+
+
 def proven_event(text: bytes, limits: Limits, allow_service_user: bool) -> Event | None:
-    """The event of a text that begins with ``{`` and is valid UTF-8; ``None`` where the proof fails."""
+    """The event of a UTF-8 text without white space around it; ``None`` where the proof does not reach."""
+    if len(text) > limits.event_bytes:
+        return None
     try:
-        attributes = _decode(text)
+        attributes: dict[str, Any] = _decode(text)
         found = len(attributes)
         data = attributes.pop("data", None)
-        _check_names(attributes)
+        if not attributes.keys() <= _KNOWN:
+            _check_names(attributes)
         try:
             joined = "".join(attributes.values())
-            found += len(attributes)
         except TypeError:
             attributes = _strings_of(attributes)
             joined = "".join(attributes.values())
-            found += len(attributes)
-        if data is not None:
-            found += _keys_and_strings(data, limits.json_depth - 1)
-        if text.count(b'"') != 2 * found:
+        found += len(attributes)
+        inside, lookups = _read_data(data, limits.json_depth - 1)
+        if text.count(b'"') != 2 * (found + inside) or "" in attributes.values():
             return None
-        _check_texts(attributes, joined)
-        return _event(attributes, data, text, limits, allow_service_user)
-    except (_Unproved, Invalid, KeyError, RecursionError, UnicodeDecodeError, msgspec.MsgspecError):
+        if not joined.isprintable() and CONTROL.search(joined):
+            return None
+        if len(joined) > _ATTRIBUTES_CHARACTERS_SAFE and not _is_short(joined):
+            return None
+        return _event(attributes, lookups, text, limits, allow_service_user)
+    except _FAILURES:
         return None
 
 
@@ -95,12 +115,10 @@ def _digits(token: str) -> bytes:
     return token.encode()
 
 
-_decode: Final = msgspec.json.Decoder(Any, float_hook=_digits).decode
+_decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=_digits).decode
 
 
 def _check_names(attributes: dict[str, Any]) -> None:
-    if attributes.keys() <= _KNOWN:
-        return
     for name in attributes:
         if name in _RESERVED or not ATTRIBUTE_NAME.match(name):
             raise _Unproved
@@ -119,24 +137,36 @@ def _strings_of(attributes: dict[str, Any]) -> dict[str, str]:
     return strings
 
 
+def _read_data(data: Any, depth_max: int) -> tuple[int, list[tuple[str, str]]]:
+    """How many keys and string values are in ``data``, which may have so many levels, and its look-ups."""
+    if data is None:
+        return 0, []
+    if type(data) is not dict or depth_max < 1:
+        return _keys_and_strings(data, depth_max), []
+    try:
+        # Joins strings only: one call tells the usual flat object from all others.
+        "".join(data.values())
+    except TypeError:
+        return _keys_and_strings(data, depth_max), _data_lookups(data)
+    field_value = data.get
+    return 2 * len(data), [
+        (field, item)
+        for field in _DATA_FIELDS
+        if (item := field_value(field)) is not None
+        and (len(item) <= _LOOKUP_CHARACTERS_SAFE or len(item.encode()) <= LOOKUP_VALUE_BYTES_MAX)
+    ]
+
+
 def _keys_and_strings(data: Any, depth_max: int) -> int:
-    """How many keys and string values are in ``data``, which may have so many levels."""
-    if type(data) is dict and depth_max >= 1:
-        try:
-            # Joins strings only, so that one call tells the usual flat object.
-            "".join(data.values())
-            return 2 * len(data)
-        except TypeError:
-            pass
     found = 0
     level: list[Any] = [[data]]
     for _ in range(depth_max + 1):
         below: list[Any] = []
         for container in level:
             if type(container) is dict:
-                found += len(container)
-                container = container.values()
-            found += _strings_in(container, below)
+                found += len(container) + _strings_in(container.values(), below)
+            else:
+                found += _strings_in(container, below)
         if not below:
             return found
         level = below
@@ -157,58 +187,66 @@ def _strings_in(items: Any, below: list[Any]) -> int:
     return found
 
 
-def _check_texts(attributes: dict[str, str], joined: str) -> None:
-    if "" in attributes.values():
-        raise _Unproved
-    if not joined.isprintable() and CONTROL.search(joined):
-        raise _Unproved
-    if len(joined) > _ATTRIBUTES_CHARACTERS_SAFE and not (
-        len(joined) <= _ATTRIBUTES_ASCII_SAFE and joined.isascii()
-    ):
-        raise _Unproved
+def _is_short(joined: str) -> bool:
+    return len(joined) <= _ATTRIBUTES_ASCII_SAFE and joined.isascii()
 
 
 def _event(
-    attributes: dict[str, str], data: Any, text: bytes, limits: Limits, allow_service_user: bool
+    attributes: dict[str, str],
+    lookups: list[tuple[str, str]],
+    text: bytes,
+    limits: Limits,
+    allow_service_user: bool,
 ) -> Event:
     user, source, identifier = attributes["authid"], attributes["source"], attributes["id"]
-    if attributes["specversion"] != "1.0" or not (
-        _is_within(user, limits.identifier_bytes)
-        and _is_within(identifier, limits.identifier_bytes)
-        and _is_within(source, limits.source_bytes)
-    ):
+    if attributes["specversion"] != "1.0":
         raise _Unproved
-    if user.startswith(SERVICE_USER_PREFIX) and not allow_service_user:
+    if user[:_PREFIX_CHARACTERS] == SERVICE_USER_PREFIX and not allow_service_user:
         raise _Unproved
     if attributes.get("initiator", "client") not in INITIATORS:
         raise _Unproved
+    if (len(user) + len(identifier)) * _BYTES_PER_CHARACTER_MAX > limits.identifier_bytes:
+        _check_within(user, limits.identifier_bytes)
+        _check_within(identifier, limits.identifier_bytes)
+    if len(source) * _BYTES_PER_CHARACTER_MAX > limits.source_bytes:
+        _check_within(source, limits.source_bytes)
     time = attributes.get("time")
     time_key = None if time is None else parse_rfc3339(time)
-    lookups = _data_lookups(data) if type(data) is dict else []
     subject = attributes.get("subject")
-    if subject is not None and _is_within(subject, LOOKUP_VALUE_BYTES_MAX):
+    if subject is not None and _can_be_looked_up(subject):
         lookups.append(("subject", subject))
     return Event(user, source, identifier, attributes["type"], time_key, tuple(lookups), text)
 
 
-def _is_within(text: str, bytes_max: int) -> bool:
-    return len(text) * _BYTES_PER_CHARACTER_MAX <= bytes_max or len(text.encode()) <= bytes_max
+def _check_within(text: str, bytes_max: int) -> None:
+    if len(text.encode()) > bytes_max:
+        raise _Unproved
+
+
+def _can_be_looked_up(text: str) -> bool:
+    return len(text) <= _LOOKUP_CHARACTERS_SAFE or len(text.encode()) <= LOOKUP_VALUE_BYTES_MAX
 
 
 def _data_lookups(data: dict[str, Any]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for field in _DATA_FIELDS:
         item = data.get(field)
+        if item is None:
+            continue
         if type(item) is not str:
-            if type(item) is int:
-                if item == 0:
-                    # Its digits may be -0.
-                    raise _Unproved
-                item = str(item)
-            elif type(item) is bytes:
-                item = item.decode()
-            else:
-                continue
-        if len(item) <= _LOOKUP_CHARACTERS_SAFE or len(item.encode()) <= LOOKUP_VALUE_BYTES_MAX:
+            item = _number_digits(item)
+        if item is not None and _can_be_looked_up(item):
             found.append((field, item))
     return found
+
+
+def _number_digits(item: Any) -> str | None:
+    """The digits of a number as they were sent; nothing for other JSON types."""
+    if type(item) is bytes:
+        return item.decode()
+    if type(item) is not int:
+        return None
+    if item == 0:
+        # It may have been sent as -0.
+        raise _Unproved
+    return str(item)

@@ -51,18 +51,40 @@ class Service:
             check=False,
         )
 
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same, in the background."""
+        return subprocess.Popen(
+            [_tradetrail(), *arguments],
+            env={**os.environ, "TRADETRAIL_URL": self.url, "TRADETRAIL_TOKEN": self.token},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
 
 def _tradetrail() -> str:
     return str(Path(sys.executable).with_name("tradetrail"))
 
 
-def start(data: Path, proxy: str) -> Service:
-    """Start on a free port and return once it said ``ready``."""
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def start(data: Path, proxy: str, port: int = 0, **variables: str) -> Service:
+    """Start on a free port and return once it said ``ready``; ``variables`` join the environment."""
+    port = port or free_port()
     command = [_tradetrail(), "up", "--port", str(port), "--data", str(data), "--proxy", proxy]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **variables},
+    )
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -72,6 +94,32 @@ def start(data: Path, proxy: str) -> Service:
     process.stdout.close()
     process.wait(60)
     pytest.fail("the service did not start:\n" + "".join(lines))
+
+
+def kill(service: Service) -> None:
+    """SIGKILL, as a power cut for the processes, and wait for the end."""
+    service.process.kill()
+    service.process.wait(60)
+    assert service.process.stdout is not None
+    service.process.stdout.close()
+
+
+def processes(service: Service) -> dict[int, str]:
+    """Everything that runs under the service: process id -> name."""
+    parents: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                names[int(folder.name)] = (folder / "cmdline").read_bytes().split(b"\0")[0].decode()
+                after_name = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+                parents[int(folder.name)] = int(after_name[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    found = {service.process.pid}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {pid: names.get(pid, "") for pid in found}
 
 
 def stop(service: Service) -> int:
