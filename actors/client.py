@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from actors.feed import FeedBatch
 from actors.reports import ReportFile
@@ -48,7 +48,7 @@ async def call(name: str, method: str, *arguments: object) -> Any:
         if name not in _handles:
             _handles[name] = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
         return await getattr(_handles[name], method).remote(*arguments)
-    except (RayTaskError, RayActorError, ValueError) as error:
+    except (RayError, ValueError) as error:
         raise _translated(name, error) from error
 
 
@@ -58,7 +58,7 @@ def call_now(name: str, method: str, *arguments: object) -> Any:
         if name not in _handles:
             _handles[name] = ray.get_actor(name, namespace=NAMESPACE)
         return ray.get(getattr(_handles[name], method).remote(*arguments))
-    except (RayTaskError, RayActorError, ValueError) as error:
+    except (RayError, ValueError) as error:
         raise _translated(name, error) from error
 
 
@@ -71,10 +71,11 @@ def unwrapped(error: RayTaskError) -> Exception:
 def _translated(name: str, error: Exception) -> Exception:
     if isinstance(error, RayTaskError):
         return unwrapped(error)
-    _handles.pop(name, None)
+    if isinstance(error, (RayActorError, ValueError)):
+        _handles.pop(name, None)
     return Unavailable(
         "actor_away",
-        f"{name} is restarting; whether the call ran is unknown. Send it again.",
+        f"{name} did not answer; whether the call ran is unknown. Send it again.",
         503,
         "",
         1,

@@ -18,7 +18,7 @@ from storage.layout import control_dir
 from tradetrail.errors import Invalid, NotFound, Unauthenticated
 from tradetrail.meter import Sample
 from tradetrail.report import ReportRequest, ReportRow
-from tradetrail.tokens import SCOPES, Principal, new_token, token_hash, token_id
+from tradetrail.tokens import SCOPES, Principal, is_token, new_token, token_hash, token_id
 
 __all__ = ["SESSION_S", "ControlActor", "ControlSettings", "Credentials"]
 
@@ -63,9 +63,12 @@ class Credentials:
         """A session for an API key or a sign-in code; the code is used up before the session is made."""
         principal = self._principal(secret, (CredentialKind.KEY, CredentialKind.CODE))
         found = self._store.find(token_hash(secret))
-        if found is not None and found.kind is CredentialKind.CODE:
+        assert found is not None, "a principal was found under it"
+        key_id = found.id
+        if found.kind is CredentialKind.CODE:
             self._store.forget(token_hash(secret))
-        session = self._issue(CredentialKind.SESSION, principal, SESSION_S)
+            key_id = ""
+        session = self._issue(CredentialKind.SESSION, principal, SESSION_S, key_id)
         return session, self.principal(session)
 
     def close_session(self, secret: str) -> None:
@@ -111,23 +114,45 @@ class Credentials:
                         1, found.kind, found.principal, found.id, found.created_ns, self._clock()
                     )
                     self._store.keep(secret_hash, revoked)
+                    self._end_sessions(key_id)
                 return
         raise NotFound("no_such_token", f"There is no API key with the id {key_id}.")
 
+    def _end_sessions(self, key_id: str) -> None:
+        """Sessions that were opened with a key end with it."""
+        for secret_hash, found in self._store.credentials():
+            if found.kind is CredentialKind.SESSION and found.id == key_id:
+                self._store.forget(secret_hash)
+
     def ensure_admin(self, token_file: Path) -> None:
         """The first key. The file is written first: a crash in between leaves a token that is no key
-        yet, and the next start makes it one."""
-        if token_file.exists():
-            token = token_file.read_text(encoding="ascii").strip()
-        else:
-            token = new_token(self._random)
-            descriptor = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(token + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+        yet, and the next start makes it one.
+
+        Raises:
+            Invalid: the file is there and holds no token.
+        """
+        if not token_file.exists():
+            self._write_token(token_file, new_token(self._random))
+        token = token_file.read_bytes().decode("ascii", "replace").strip()
+        if not is_token(token):
+            raise Invalid(
+                "admin_token_unreadable",
+                f"{token_file} does not hold an API key. Put the key back, or remove the file and a new "
+                "key is made at the next start.",
+            )
         if self._store.find(token_hash(token)) is None:
             self._keep(token, CredentialKind.KEY, Principal("admin", SCOPES))
+
+    def _write_token(self, path: Path, token: str) -> None:
+        """The file appears whole, readable by its owner only, and survives a power loss."""
+        part = path.with_name(f".{path.name}.part")
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(token + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
 
     def _principal(self, secret: str, kinds: tuple[CredentialKind, ...]) -> Principal:
         found = self._store.find(token_hash(secret))
@@ -138,15 +163,23 @@ class Credentials:
             raise Unauthenticated("invalid_token", "The token has expired; get a new one.")
         return principal
 
-    def _issue(self, kind: CredentialKind, holder: Principal, lifetime_s: int) -> str:
+    def _issue(
+        self, kind: CredentialKind, holder: Principal, lifetime_s: int, key_id: str = ""
+    ) -> str:
+        """A new secret, which never outlives the one its holder came with."""
         secret = new_token(self._random)
         expires_ns = self._clock() + lifetime_s * _NS if lifetime_s else 0
-        self._keep(secret, kind, Principal(holder.name, holder.scopes, expires_ns))
+        if holder.expires_ns:
+            expires_ns = min(expires_ns or holder.expires_ns, holder.expires_ns)
+        principal = Principal(holder.name, holder.scopes, expires_ns)
+        self._keep(secret, kind, principal, key_id)
         return secret
 
-    def _keep(self, secret: str, kind: CredentialKind, principal: Principal) -> None:
-        credential = Credential(1, kind, principal, token_id(secret), self._clock())
-        self._store.keep(token_hash(secret), credential)
+    def _keep(
+        self, secret: str, kind: CredentialKind, principal: Principal, key_id: str = ""
+    ) -> None:
+        key_id = key_id or token_id(secret)
+        self._store.keep(token_hash(secret), Credential(1, kind, principal, key_id, self._clock()))
 
 
 class ControlActor:

@@ -109,9 +109,7 @@ class _FeedResponse(EventSourceResponse):
 class _Stream:
     """One viewer: which channels it follows and the next position of each."""
 
-    def __init__(
-        self, services: Services, hub: FeedHub, secret: str, expires_ns: int
-    ) -> None:
+    def __init__(self, services: Services, hub: FeedHub, secret: str, expires_ns: int) -> None:
         self._expires_ns = expires_ns
         self._services = services
         self._hub = hub

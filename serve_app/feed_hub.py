@@ -19,6 +19,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 
+from serve_app.background import detached
 from serve_app.services import FeedShard
 from tradetrail.errors import NotFound, TradeTrailError
 from tradetrail.filters import HistoryQuery
@@ -132,7 +133,7 @@ class FeedHub:
             raise
         channel.advance(heads[name])
         if number not in self._polls:
-            self._polls[number] = asyncio.create_task(self._poll(number))
+            self._polls[number] = detached(self._poll(number))
         return channel, heads[name]
 
     def leave(self, viewer: Viewer, channels: Sequence[Channel]) -> None:
@@ -142,30 +143,32 @@ class FeedHub:
 
     async def _poll(self, number: int) -> None:
         """Take in what one shard publishes, for as long as anybody follows something there."""
-        shard = self._shards[number]
-        while followed := self._followed(number):
-            await self._drop_idle(number)
-            try:
-                batch = await shard.poll(self._session_id, _POLL_S)
-            except NotFound:
-                await self._watch_again(number, followed)
-                continue
-            except TradeTrailError as error:
-                _logger.warning("shard %s: feed poll failed: %s", number, error)
-                await asyncio.sleep(_RETRY_S)
-                continue
-            for name, position, text in batch.records:
-                channel = self._channels.get((number, name))
-                if channel is not None:
-                    channel.push(position, text)
-            for name, head in batch.heads.items():
-                channel = self._channels.get((number, name))
-                if channel is not None:
-                    channel.advance(head)
-            if batch.closing:
-                self._close()
-                break
-        self._polls.pop(number, None)
+        try:
+            while not self.closing and (followed := self._followed(number)):
+                await self._drop_idle(number)
+                try:
+                    await self._take_batch(number)
+                except NotFound:
+                    await self._watch_again(number, followed)
+                except Exception as error:
+                    # Whatever it is: viewers wait for this loop, so it goes on.
+                    _logger.warning("shard %s: feed poll failed: %r", number, error)
+                    await asyncio.sleep(_RETRY_S)
+        finally:
+            del self._polls[number]
+
+    async def _take_batch(self, number: int) -> None:
+        batch = await self._shards[number].poll(self._session_id, _POLL_S)
+        for name, position, text in batch.records:
+            channel = self._channels.get((number, name))
+            if channel is not None:
+                channel.push(position, text)
+        for name, head in batch.heads.items():
+            channel = self._channels.get((number, name))
+            if channel is not None:
+                channel.advance(head)
+        if batch.closing:
+            self._close()
 
     def _followed(self, number: int) -> list[Channel]:
         return [

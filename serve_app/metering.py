@@ -7,6 +7,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.background import detached
 from serve_app.services import Services
 
 __all__ = ["Metered"]
@@ -32,7 +33,7 @@ class Metered:
             await self._app(scope, receive, send)
             return
         if self._pushing is None:
-            self._pushing = asyncio.create_task(self._push())
+            self._pushing = detached(self._push())
         started_s = time.monotonic()
         active = ("http_server_active_requests", (self._name,))
         answered = False

@@ -10,6 +10,7 @@ Not here: what the client commands read (``TRADETRAIL_URL``, ``TRADETRAIL_TOKEN`
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -31,6 +32,9 @@ _BESIDE_DATA = Path()
 
 _MIB = 1024 * 1024
 _LIMITS = Limits()
+
+#: As signed notes want it (C2SP): no white space, no plus sign; and it goes into URLs as it is.
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 #: Least and greatest value of the numbers; all others must be at least 1.
 _RANGES: dict[str, tuple[int, int]] = {
@@ -108,6 +112,11 @@ class ServiceSettings:
 
     def _check_relations(self) -> None:
         """Raises ``Invalid`` where two settings contradict each other."""
+        if not _SERVICE_NAME.fullmatch(self.service_name):
+            raise _refusal(
+                f"service_name ({self.service_name!r}) stands in the first line of every signed checkpoint "
+                "for ever; use 1 to 200 letters, digits, points, hyphens, underscores and slashes"
+            )
         if not self.host:
             raise _refusal("host is empty; name an address, for instance 127.0.0.1")
         if self.event_bytes > self.body_bytes:

@@ -1,12 +1,66 @@
-"""stand-in"""
+"""The columns of tabular forms: what stands in each for one record as served. Pure.
+
+Values are exact: a string's own characters, a number's own digits, and for anything else its JSON text. A
+missing member is an empty value. ``data`` is the JSON text of the event's data, with its bytes unchanged
+(``data_base64`` where the data are binary).
+"""
+
 from __future__ import annotations
+
+from operator import attrgetter
+
 import msgspec
-COLUMNS = ("userseq","log","logindex","storedtime","time","type","source","id","subject","onbehalfof","initiator","ClOrdID","OrigClOrdID","OrderID","Symbol","Side","OrderQty","Price","data")
-def column_values(text: bytes) -> list[str]:
-    top = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    data = bytes(top.get("data", b""))
-    fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw]) if data[:1] == b"{" else {}
-    def v(raw: object) -> str:
-        t = bytes(raw) if raw is not None else b""
-        return msgspec.json.decode(t) if t[:1] == b'"' else t.decode()
-    return [v(top.get(n)) for n in COLUMNS[:11]] + [v(fields.get(n)) for n in COLUMNS[11:18]] + [data.decode()]
+
+__all__ = ["COLUMNS", "column_values"]
+
+_ATTRIBUTES = (
+    "userseq",
+    "log",
+    "logindex",
+    "storedtime",
+    "time",
+    "type",
+    "source",
+    "id",
+    "subject",
+    "onbehalfof",
+    "initiator",
+)
+_FIELDS = ("ClOrdID", "OrigClOrdID", "OrderID", "Symbol", "Side", "OrderQty", "Price")
+COLUMNS = (*_ATTRIBUTES, *_FIELDS, "data")
+
+_ABSENT = msgspec.Raw()
+
+#: The scan lets these attributes be strings only.
+_Record = msgspec.defstruct(
+    "_Record",
+    [
+        *((name, str, "") for name in _ATTRIBUTES),
+        ("data", msgspec.Raw, _ABSENT),
+        ("data_base64", msgspec.Raw, _ABSENT),
+    ],
+    gc=False,
+)
+_Data = msgspec.defstruct("_Data", [(name, msgspec.Raw, _ABSENT) for name in _FIELDS], gc=False)
+
+_record = msgspec.json.Decoder(_Record)
+_data = msgspec.json.Decoder(_Data)
+_string = msgspec.json.Decoder(str)
+_attributes_of = attrgetter(*_ATTRIBUTES)
+_fields_of = attrgetter(*_FIELDS)
+
+
+def column_values(served: bytes) -> list[str]:
+    """The values of ``COLUMNS`` for one record as served."""
+    record = _record.decode(served)
+    data = bytes(record.data)  # type: ignore[attr-defined]  # a field of the struct made above
+    if data[:1] == b"{":
+        fields = [_value(bytes(token)) for token in _fields_of(_data.decode(data))]
+    else:
+        fields = [""] * len(_FIELDS)
+    data = data or bytes(record.data_base64)  # type: ignore[attr-defined]  # likewise
+    return [*_attributes_of(record), *fields, data.decode()]
+
+
+def _value(token: bytes) -> str:
+    return _string.decode(token) if token[:1] == b'"' else token.decode()

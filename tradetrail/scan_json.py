@@ -34,16 +34,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 #: parts, so that time and memory stay in proportion to the text.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRINGS = re.compile(_STRING + rb'|".*', re.DOTALL)
-#: What holds no bracket but those of its own: text, strings, and the innermost objects and arrays.
-_LEAVES = (
-    rb"(?:[^%s\"\[\]{}]++|" + _STRING
-    + rb"|\[(?:[^\"\[\]{}]++|" + _STRING + rb")*+\]"
-    + rb"|\{(?:[^\"\[\]{}]++|" + _STRING + rb")*+\})*+"
-)  # fmt: skip
-#: The next mark among the elements of the batch, where commas count, and inside one, where they do not. A
-#: quotation mark is one whose string is not closed.
-_OUTSIDE = re.compile(_LEAVES % b"," + rb"([\[{]++|[\]},\"]|\Z)", re.DOTALL)
-_INSIDE = re.compile(_LEAVES % b"" + rb"([\[{]++|[\]}\"]|\Z)", re.DOTALL)
+_TEXT = rb"[^%s\"\[\]{}]++|" + _STRING
+#: Text, strings, and brackets with nothing but those between them: here one closing bracket is like the other.
+_LEAVES = rb"(?:" + _TEXT + rb"|[\[{](?:" + _TEXT % b"" + rb")*+[\]}])*+"
+#: Up to the next comma or run of brackets; to a quotation mark only where its string is not closed.
+_OUTSIDE = re.compile(_LEAVES % b"," + rb"([\[\]{}]++|[,\"]|\Z)", re.DOTALL)
+#: The same inside an element, where commas do not count.
+_INSIDE = re.compile(_LEAVES % b"" + rb"([\[\]{}]++|\"|\Z)", re.DOTALL)
 #: Opening brackets become 1, closing ones 0, all else is left out.
 _BRACKETS = bytes.maketrans(b"[{]}", b"\1\1\0\0")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
@@ -106,26 +103,38 @@ def _split_exactly(body: bytes, elements_max: int) -> list[bytes]:
     elements: list[bytes] = []
     depth, position = 1, start + 1
     begin = position
-    mark = b"["
     while depth > 0:
         found = (_OUTSIDE if depth == 1 else _INSIDE).match(body, position)
-        mark = found.group(1) if found is not None else b""
-        if not mark:
+        mark = b"" if found is None else found.group(1)
+        if found is None or not mark:
             break
-        position += len(found.group()) if found is not None else 0
         if mark == b'"':
             raise Invalid(
                 "invalid_json", f"A string is not closed at byte {len(body)}; nothing was stored."
             )
         if mark == b",":
+            position = found.end()
             elements.append(_element(body, begin, position - 1))
             begin = position
             if len(elements) >= elements_max:
                 raise _too_many(elements_max)
         else:
-            depth += len(mark) if mark[0] in b"[{" else -1
-    closed = depth == 0 and mark == b"]"
+            depth, used = _through(mark, depth)
+            position = found.start(1) + used
+    closed = depth == 0 and body[position - 1 : position] == b"]"
     return elements + _last_element(body, begin, position if closed else -1, bool(elements))
+
+
+def _through(brackets: bytes, depth: int) -> tuple[int, int]:
+    """The depth behind these brackets, and how many of them it took to close all that are open."""
+    closing = brackets.count(b"]") + brackets.count(b"}")
+    if closing < depth:
+        return depth + len(brackets) - 2 * closing, len(brackets)
+    for used, opens in enumerate(brackets.translate(_BRACKETS), 1):
+        depth += 1 if opens else -1
+        if depth == 0:
+            return 0, used
+    return depth, len(brackets)
 
 
 def _too_many(elements_max: int) -> Invalid:
@@ -146,7 +155,7 @@ def check_value(text: bytes, depth_max: int) -> Any:
             decoded,
             object_pairs_hook=_unique,
             parse_float=_checked_number,
-            parse_int=_checked_number,
+            parse_int=_whole_number,
             parse_constant=_constant,
         )
     except RecursionError as error:
@@ -220,7 +229,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _checked_number(token: str) -> Number:
+def _whole_number(token: str) -> Number:
     if len(token) > NUMBER_DIGITS_MAX:
         raise ScanRefused(
             Refusal(
@@ -229,6 +238,11 @@ def _checked_number(token: str) -> Number:
                 "send it as a string.",
             )
         )
+    return Number(token)
+
+
+def _checked_number(token: str) -> Number:
+    number = _whole_number(token)
     mantissa, _, exponent = token.lower().partition("e")
     if exponent and (len(exponent) > 5 or abs(int(exponent)) > _EXPONENT_MAX) and mantissa:
         raise ScanRefused(
@@ -236,7 +250,7 @@ def _checked_number(token: str) -> Number:
                 "invalid_number", f"An exponent is beyond ±{_EXPONENT_MAX}; send it as a string."
             )
         )
-    return Number(token)
+    return number
 
 
 def _constant(name: str) -> Any:

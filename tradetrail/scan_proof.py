@@ -4,10 +4,13 @@ msgspec reads a text at C speed and is strict about everything but duplicate key
 numbers. What it leaves open is proved here:
 
 * Duplicate keys: every key and every string value brings two quotation marks. A parsed object holds each key
-  once, so the text has just twice as many marks as keys and strings were found only where no key stood twice;
-  escaped quotation marks only make the text have more.
+  once, so the text has just twice as many marks as keys and strings were found only where no key stood twice.
+  Escaped marks make the text have more; they are left out where it is certain which they are.
 * Depth: containers are walked level by level.
 * Numbers: one with a point or an exponent keeps its own digits, which are measured; whole ones are compared.
+
+The usual event, of the contract's own attributes and flat data of strings, is decoded into a type, so that C
+checks most of it; any other into plain values, which are checked here.
 
 Whatever is not proved is no refusal: the answer is ``None`` and ``tradetrail.scan_event`` decides. So an event
 accepted here is one that is accepted there, with the same facts; a property test holds the two together.
@@ -15,8 +18,9 @@ accepted here is one that is accepted there, with the same facts; a property tes
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -57,12 +61,14 @@ _DATA_FIELDS: Final = LOOKUP_FIELDS[:-1]
 _PREFIX_CHARACTERS: Final = len(SERVICE_USER_PREFIX)
 _RESERVED: Final = frozenset(RESERVED_ATTRIBUTES)
 _STRINGS: Final = frozenset(STRING_ATTRIBUTES)
-#: Names that need no look at their letters.
-_KNOWN: Final = _STRINGS | {"authtype", "journalid", "journalseq"}
 
 
 class _Unproved(Exception):
     """The proof does not reach; the exact scan decides."""
+
+
+class _Unusual(Exception):
+    """The text has nulls, escaped quotation marks or keys that the type does not show."""
 
 
 #: What a text that is no ordinary event brings about: another JSON value than an object has no members, and an
@@ -79,32 +85,99 @@ _FAILURES: Final = (
 )
 
 
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Usual(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The usual event; an attribute that is not given, or null, is ``None``."""
+
+    specversion: Literal["1.0"]
+    id: _Text
+    source: _Text
+    type: _Text
+    authid: _Text
+    time: _Text | None = None
+    subject: _Text | None = None
+    onbehalfof: _Text | None = None
+    initiator: Literal["client", "firm", "venue"] | None = None
+    datacontenttype: _Text | None = None
+    dataschema: _Text | None = None
+    authtype: _Text | None = None
+    journalid: _Text | None = None
+    journalseq: _Text | None = None
+    #: Last, so that the attributes are the fields before it.
+    data: dict[str, str] | None = None
+
+
+_decode_usual: Final = msgspec.json.Decoder(_Usual).decode
+_ATTRIBUTES: Final = _Usual.__struct_fields__[:-1]
+_KNOWN: Final = frozenset(_ATTRIBUTES)
+
+
 def proven_event(text: bytes, limits: Limits, allow_service_user: bool) -> Event | None:
     """The event of a UTF-8 text without white space around it; ``None`` where the proof does not reach."""
     if len(text) > limits.event_bytes:
         return None
     try:
-        attributes: dict[str, Any] = _decode(text)
-        found = len(attributes)
-        data = attributes.pop("data", None)
-        if not attributes.keys() <= _KNOWN:
-            _check_names(attributes)
         try:
-            joined = "".join(attributes.values())
-        except TypeError:
-            attributes = _strings_of(attributes)
-            joined = "".join(attributes.values())
-        found += len(attributes)
-        inside, lookups = _read_data(data, limits.json_depth - 1)
-        if text.count(b'"') != 2 * (found + inside) or "" in attributes.values():
-            return None
-        if not joined.isprintable() and CONTROL.search(joined):
-            return None
-        if len(joined) > _ATTRIBUTES_CHARACTERS_SAFE and not _is_short(joined):
-            return None
-        return _event(attributes, lookups, text, limits, allow_service_user)
+            usual = _decode_usual(text)
+            lookups = _read_usual(usual, text, limits)
+        except (msgspec.ValidationError, _Unusual):
+            usual, lookups = _read_any(text, limits)
+        return _event(usual, lookups, text, limits, allow_service_user)
     except _FAILURES:
         return None
+
+
+def _read_usual(usual: _Usual, text: bytes, limits: Limits) -> list[tuple[str, str]]:
+    """Proves what the type leaves open, and gives the look-ups of ``data``."""
+    given = msgspec.structs.astuple(usual)[:-1]
+    found = 2 * (len(given) - given.count(None))
+    data = usual.data
+    lookups: list[tuple[str, str]] = []
+    if data is not None:
+        if limits.json_depth < 2:
+            raise _Unproved
+        found += 1 + 2 * len(data)
+        field_value = data.get
+        lookups = [
+            (field, item)
+            for field in _DATA_FIELDS
+            if (item := field_value(field)) is not None
+            and (
+                len(item) <= _LOOKUP_CHARACTERS_SAFE or len(item.encode()) <= LOOKUP_VALUE_BYTES_MAX
+            )
+        ]
+    if text.count(b'"') != 2 * found:
+        raise _Unusual
+    _check_texts("".join(filter(None, given)))
+    return lookups
+
+
+def _read_any(text: bytes, limits: Limits) -> tuple[_Usual, list[tuple[str, str]]]:
+    """The same for an event of any shape; the attributes that have no field here are checked and left out."""
+    attributes: dict[str, Any] = _decode(text)
+    found = len(attributes)
+    data = attributes.pop("data", None)
+    _check_names(attributes)
+    strings = _strings_of(attributes)
+    found += len(strings) + _keys_and_strings(data, limits.json_depth - 1)
+    if not _stands_each_once(text, found) or "" in strings.values():
+        raise _Unproved
+    _check_texts("".join(strings.values()))
+    usual = _Usual(**{name: item for name, item in strings.items() if name in _KNOWN})  # type: ignore[arg-type]
+    if usual.specversion != "1.0" or (usual.initiator or "client") not in INITIATORS:
+        raise _Unproved
+    return usual, _data_lookups(data) if type(data) is dict else []
+
+
+def _stands_each_once(text: bytes, found: int) -> bool:
+    """Whether these keys and strings have all quotation marks of the text, but escaped ones."""
+    marks = text.count(b'"')
+    if marks == 2 * found:
+        return True
+    # Without an escaped backslash, every backslash before a mark escapes it.
+    return b"\\\\" not in text and marks - text.count(b'\\"') == 2 * found
 
 
 def _digits(token: str) -> bytes:
@@ -137,85 +210,64 @@ def _strings_of(attributes: dict[str, Any]) -> dict[str, str]:
     return strings
 
 
-def _read_data(data: Any, depth_max: int) -> tuple[int, list[tuple[str, str]]]:
-    """How many keys and string values are in ``data``, which may have so many levels, and its look-ups."""
-    if data is None:
-        return 0, []
-    if type(data) is not dict or depth_max < 1:
-        return _keys_and_strings(data, depth_max), []
-    try:
-        # Joins strings only: one call tells the usual flat object from all others.
-        "".join(data.values())
-    except TypeError:
-        return _keys_and_strings(data, depth_max), _data_lookups(data)
-    field_value = data.get
-    return 2 * len(data), [
-        (field, item)
-        for field in _DATA_FIELDS
-        if (item := field_value(field)) is not None
-        and (len(item) <= _LOOKUP_CHARACTERS_SAFE or len(item.encode()) <= LOOKUP_VALUE_BYTES_MAX)
-    ]
-
-
 def _keys_and_strings(data: Any, depth_max: int) -> int:
+    """How many keys and string values are in ``data``, which may have so many levels."""
     found = 0
-    level: list[Any] = [[data]]
-    for _ in range(depth_max + 1):
-        below: list[Any] = []
-        for container in level:
-            if type(container) is dict:
-                found += len(container) + _strings_in(container.values(), below)
-            else:
-                found += _strings_in(container, below)
-        if not below:
-            return found
-        level = below
-    raise _Unproved
-
-
-def _strings_in(items: Any, below: list[Any]) -> int:
-    """How many of the items are strings; containers among them are put into ``below``."""
-    found = 0
-    for item in items:
-        kind = type(item)
-        if kind is str:
-            found += 1
-        elif kind is dict or kind is list:
-            below.append(item)
-        elif kind is int and not -_WHOLE_NUMBER_SAFE < item < _WHOLE_NUMBER_SAFE:
+    items: Sequence[Any] = [data]
+    for depth in count():
+        inside: list[Any] = []
+        deeper = False
+        for item in items:
+            kind = type(item)
+            if kind is str:
+                found += 1
+            elif kind is dict:
+                found += len(item)
+                inside.extend(item.values())
+                deeper = True
+            elif kind is list:
+                inside.extend(item)
+                deeper = True
+            elif kind is int and not -_WHOLE_NUMBER_SAFE < item < _WHOLE_NUMBER_SAFE:
+                raise _Unproved
+        if not deeper:
+            break
+        if depth >= depth_max:
             raise _Unproved
+        items = inside
     return found
 
 
-def _is_short(joined: str) -> bool:
-    return len(joined) <= _ATTRIBUTES_ASCII_SAFE and joined.isascii()
+def _check_texts(joined: str) -> None:
+    """All attributes together: no control character, and none can be too long."""
+    if not joined.isprintable() and CONTROL.search(joined):
+        raise _Unproved
+    if len(joined) > _ATTRIBUTES_CHARACTERS_SAFE and not (
+        len(joined) <= _ATTRIBUTES_ASCII_SAFE and joined.isascii()
+    ):
+        raise _Unproved
 
 
 def _event(
-    attributes: dict[str, str],
+    usual: _Usual,
     lookups: list[tuple[str, str]],
     text: bytes,
     limits: Limits,
     allow_service_user: bool,
 ) -> Event:
-    user, source, identifier = attributes["authid"], attributes["source"], attributes["id"]
-    if attributes["specversion"] != "1.0":
-        raise _Unproved
+    user, source, identifier = usual.authid, usual.source, usual.id
     if user[:_PREFIX_CHARACTERS] == SERVICE_USER_PREFIX and not allow_service_user:
-        raise _Unproved
-    if attributes.get("initiator", "client") not in INITIATORS:
         raise _Unproved
     if (len(user) + len(identifier)) * _BYTES_PER_CHARACTER_MAX > limits.identifier_bytes:
         _check_within(user, limits.identifier_bytes)
         _check_within(identifier, limits.identifier_bytes)
     if len(source) * _BYTES_PER_CHARACTER_MAX > limits.source_bytes:
         _check_within(source, limits.source_bytes)
-    time = attributes.get("time")
-    time_key = None if time is None else parse_rfc3339(time)
-    subject = attributes.get("subject")
+    time_key = None if usual.time is None else parse_rfc3339(usual.time)
+    subject = usual.subject
     if subject is not None and _can_be_looked_up(subject):
         lookups.append(("subject", subject))
-    return Event(user, source, identifier, attributes["type"], time_key, tuple(lookups), text)
+    return Event(user, source, identifier, usual.type, time_key, tuple(lookups), text)
 
 
 def _check_within(text: str, bytes_max: int) -> None:

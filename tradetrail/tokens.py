@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 
 import msgspec
 
-__all__ = ["SCOPES", "Principal", "new_token", "token_hash", "token_id"]
+__all__ = ["SCOPES", "Principal", "is_token", "new_token", "token_hash", "token_id"]
+
+_TOKEN = re.compile(r"tt_[a-z2-7]{12}_[A-Za-z0-9_-]{43}")
 
 SCOPES = ("audit:write", "audit:read", "audit:export", "audit:verify", "audit:hold", "audit:admin")
 
@@ -40,3 +43,8 @@ def token_hash(text: str) -> bytes:
 def token_id(text: str) -> str:
     """The part of a token that may be shown: what stands between the first two underscores."""
     return text.split("_", 2)[1]
+
+
+def is_token(text: str) -> bool:
+    """Whether a text has the form of a token."""
+    return _TOKEN.fullmatch(text) is not None

@@ -9,14 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from actors.client import call_now
+from actors.report.lines import Row
 from storage.hashing import shard_of
 from storage.secondary import ShardCopy, open_copy
 from storage.shard_reads import ReadPlan
-from storage.user_records import UserRecords, walk
+from storage.user_records import walk
 from tradetrail.errors import Gone
 from tradetrail.facts import facts_of
 from tradetrail.filters import Filter, HistoryQuery, effective_time_key
@@ -24,11 +26,20 @@ from tradetrail.names import CONTROL_ACTOR, shard_actor
 from tradetrail.record import Record
 from tradetrail.report import ReportRequest, wanted_of
 
-__all__ = ["Progress", "by_time", "in_order"]
+__all__ = ["Progress", "TimedRows", "by_time", "in_order"]
 
 _TELL_S = 0.5
 _USERS_AT_ONCE = 500
 _ROWS_AT_ONCE = 250
+
+
+class TimedRows(NamedTuple):
+    """Rows in the order of paper, with what has to be known before the first."""
+
+    row_count: int
+    first_userseq: int
+    last_userseq: int
+    rows: Iterator[Row]
 
 
 class Progress:
@@ -72,42 +83,43 @@ def in_order(
                 yield from _counted(copy, plan, progress)
 
 
-def by_time(
-    request: ReportRequest, data: Path, shards: int, progress: Progress
-) -> tuple[int, int, int, Iterator[list[Record]]]:
-    """One user's matching records by time, then userseq: how many, first and last userseq, the rows.
+def by_time(request: ReportRequest, data: Path, shards: int, progress: Progress) -> TimedRows:
+    """One user's matching records by time, then userseq.
 
-    Positions are sorted in memory, 16 bytes a row; the records are read again in that order.
+    Positions are sorted in memory, 17 bytes a row; the records are read again in that order.
     """
     shard = shard_of(request.user, shards)
     plan = _plan(request.user, shard, wanted_of(request))
-    if plan is None:
-        return 0, 0, 0, iter(())
     keys: list[int] = []
     numbers: list[int] = []
-    with open_copy(data, shard) as copy:
-        for records in walk(copy.records_of(plan), plan.question):
-            for record in records:
-                time_key = facts_of(record.text).time_key
-                keys.append(effective_time_key(time_key, record.storedtime_ns))
-                numbers.append(record.userseq)
-            progress.add(0)
-    if not numbers:
-        return 0, 0, 0, iter(())
+    if plan is not None:
+        with open_copy(data, shard) as copy:
+            for records in walk(copy.records_of(plan), plan.question):
+                for record in records:
+                    time_key = facts_of(record.text).time_key
+                    keys.append(effective_time_key(time_key, record.storedtime_ns))
+                    numbers.append(record.userseq)
+                progress.add(0)
+    if plan is None or not numbers:
+        return TimedRows(0, 0, 0, iter(()))
     progress.total = len(numbers)
-    seqs = np.array(numbers, dtype=np.int64)
-    order = seqs[np.lexsort((seqs, np.array(keys, dtype=np.int64)))]
-    return len(numbers), numbers[0], numbers[-1], _sorted_rows(data, plan, order.tolist(), progress)
+    times, userseqs = np.array(keys, dtype=np.int64), np.array(numbers, dtype=np.int64)
+    # Late: a record with a lower number has a later time.
+    late = times < np.maximum.accumulate(times)
+    order = np.lexsort((userseqs, times))
+    rows = _sorted_rows(data, plan, userseqs[order].tolist(), late[order].tolist(), progress)
+    return TimedRows(len(numbers), numbers[0], numbers[-1], rows)
 
 
 def _sorted_rows(
-    data: Path, plan: ReadPlan, order: list[int], progress: Progress
-) -> Iterator[list[Record]]:
+    data: Path, plan: ReadPlan, order: list[int], late: list[bool], progress: Progress
+) -> Iterator[Row]:
     with open_copy(data, plan.shard) as copy:
-        source: UserRecords = copy.records_of(plan)
+        source = copy.records_of(plan)
         for start in range(0, len(order), _ROWS_AT_ONCE):
-            records = source.read_these(order[start : start + _ROWS_AT_ONCE])
-            yield records
+            end = start + _ROWS_AT_ONCE
+            records = source.read_these(order[start:end])
+            yield from map(Row, records, late[start:end])
             progress.add(len(records))
 
 

@@ -5,22 +5,14 @@ The file stands under its name only when it is whole; a task that is lost leaves
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
-
 from actors.forms import encode
+from actors.report.pdf import Heading, render_pdf
 from actors.report.rows import Progress, by_time, in_order
 from actors.reports import MadeReport, ReportJob
 from storage.layout import objects_dir
 from storage.sealed_file import SealedWriter
-from tradetrail.errors import Internal
-from tradetrail.record import Record, record_text
 
 __all__ = ["make_report"]
-
-_COPY_BYTES = 256 * 1024
 
 
 def make_report(job: ReportJob) -> MadeReport:
@@ -43,4 +35,20 @@ def make_report(job: ReportJob) -> MadeReport:
 
 
 def _write_pdf(job: ReportJob, progress: Progress, writer: SealedWriter) -> None:
-    raise Internal("pdf_missing", "PDF")
+    request = job.request
+    timed = by_time(request, job.data, job.shards, progress)
+    heading = Heading(
+        job.service_name,
+        request.user,
+        job.requester,
+        request.title,
+        request.from_ or "",
+        request.to or "",
+        request.type,
+        request.timezone,
+        job.created_ns,
+        timed.row_count,
+        timed.first_userseq,
+        timed.last_userseq,
+    )
+    render_pdf(writer, heading, timed.rows)

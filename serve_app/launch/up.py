@@ -14,6 +14,7 @@ import http.client
 import os
 import resource
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -88,7 +89,13 @@ def run_service(settings: ServiceSettings, say: Callable[[str], None]) -> int:
                 "set start_timeout_s higher if this machine is slow",
             ) from exc
         except TradeTrailError as exc:
-            raise type(exc)(exc.code, f"{exc.detail}{launch.kept_logs()}") from exc
+            raise type(exc)(
+                exc.code,
+                f"{exc.detail}{launch.kept_logs()}",
+                exc.status,
+                exc.pointer,
+                exc.retry_after_s,
+            ) from exc
         except Exception as exc:
             raise Internal(
                 "start_failed",
@@ -257,7 +264,7 @@ class _Launch:
 
         token = self._settings.data / "admin.token"
         command = _command()
-        given = f"TRADETRAIL_URL={self._url} TRADETRAIL_TOKEN=$(cat {token})"
+        given = f"TRADETRAIL_URL={self._url} TRADETRAIL_TOKEN=$(cat {shlex.quote(str(token))})"
         self._say(f"ready {self._url}")
         self._say(f"sign in   {self._url}/?code={signin_code()}")
         self._say(f"API key   {token}")

@@ -95,6 +95,16 @@ def test_a_jump_of_the_bound_itself_is_believed() -> None:
     assert not clock.doubted
 
 
+def test_the_bound_counts_from_the_last_stamp_that_was_believed() -> None:
+    clocks = Clocks(1_000 * S)
+    clock = stored(clocks)
+    for _ in range(3):
+        clocks.wall_ns += AHEAD_NS_MAX
+        clocks.run(1)
+        assert clock.stamp() == clocks.wall_ns
+    assert not clock.doubted
+
+
 def test_a_long_sleep_of_the_machine_is_no_jump() -> None:
     clocks = Clocks(1_000 * S)
     clock = stored(clocks)

@@ -109,6 +109,16 @@ def test_an_entry_begins_with_whatever_tag_follows_the_counter() -> None:
     assert counts_hold
 
 
+def test_a_tag_that_stands_in_the_entry_already_begins_the_next_one() -> None:
+    found, counts_hold = with_count("453=3 448=A 447=B 447=D 448=C")
+    assert found["NoPartyIDs"] == [
+        {"PartyID": "A", "PartyIDSource": "B"},
+        {"PartyIDSource": "D"},
+        {"PartyID": "C"},
+    ]
+    assert counts_hold
+
+
 @pytest.mark.parametrize(
     ("text", "party_ids", "rest"),
     [

@@ -202,6 +202,16 @@ def test_a_restarted_sequence_and_other_content_have_other_identities() -> None:
     assert len({mapped(message).id for message in messages}) == len(messages)
 
 
+def test_the_first_sending_time_counts_only_where_the_message_is_flagged() -> None:
+    order: Pairs = [(122, SENT), (11, "C1")]
+    one, other = "20240306-08:00:00.000", "20240307-08:00:00.000"
+    assert mapped(raw("D", order, sent=one)).id != mapped(raw("D", order, sent=other)).id
+    flagged: Pairs = [(43, "Y"), *order]
+    assert mapped(raw("D", flagged, sent=one)).id == mapped(raw("D", flagged, sent=other)).id
+    unflagged: Pairs = [(43, "N"), *order]
+    assert mapped(raw("D", unflagged, sent=one)).id != mapped(raw("D", unflagged, sent=other)).id
+
+
 def test_the_separator_of_the_log_does_not_change_the_identity() -> None:
     order: Pairs = [(11, "C1"), (38, "10")]
     assert mapped(raw("D", order)).id == mapped(raw("D", order, delimiter=b"|")).id

@@ -8,7 +8,6 @@ import re
 import runpy
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -186,14 +185,9 @@ def test_the_template_of_the_installed_ray_has_the_lines_that_are_mended() -> No
     assert "127.0.0.1:514" not in mended
 
 
-def test_the_wrapper_is_private_and_quotes_its_paths(tmp_path: Path) -> None:
-    folder = tmp_path / "a 'quoted' folder"
-    folder.mkdir()
-    wrapper = write_wrapper(folder, SETTINGS)
+def test_the_wrapper_is_private(tmp_path: Path) -> None:
+    wrapper = write_wrapper(tmp_path, SETTINGS)
     assert stat.S_IMODE(wrapper.stat().st_mode) == 0o700
-    subprocess.run(["/bin/sh", "-n", str(wrapper)], check=True)
-    assert "'a '\\''quoted'\\'' folder" not in wrapper.read_text()
-    assert "'\\''quoted'\\''" in wrapper.read_text()
 
 
 def test_the_wrapper_mends_the_file_it_is_given_and_becomes_haproxy(tmp_path: Path) -> None:
@@ -203,17 +197,12 @@ def test_the_wrapper_mends_the_file_it_is_given_and_becomes_haproxy(tmp_path: Pa
     config = tmp_path / "haproxy.cfg"
     config.write_text(CONFIG)
     settings = HaproxySettings(str(fake), metrics_port=9_101, stats_port=8_404)
-    (tmp_path / "w").mkdir()
-    wrapper = write_wrapper(tmp_path / "w", settings)
-    code = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-        "from serve_app.launch.haproxy import main; main(sys.argv[1:])"
-    )
-    root = Path(__file__).resolve().parents[2]
+    folder = tmp_path / "a 'quoted' folder"
+    folder.mkdir()
+    wrapper = write_wrapper(folder, settings)
     options = ["-db", "-f", str(config), "-x", "/tmp/x/admin.sock", "-sf", "12"]
-    values = str(tmp_path / "w" / "haproxy.json")
     ran = subprocess.run(
-        [sys.executable, "-I", "-c", code, str(root), values, *options],
+        [str(wrapper), *options],
         check=True,
         capture_output=True,
         text=True,
@@ -221,7 +210,6 @@ def test_the_wrapper_mends_the_file_it_is_given_and_becomes_haproxy(tmp_path: Pa
     assert ran.stdout.split() == options
     assert config.read_text() == mend(CONFIG, settings)
     assert [path.name for path in tmp_path.glob("haproxy.cfg*")] == ["haproxy.cfg"]
-    assert wrapper.exists()
 
 
 def test_an_unknown_configuration_is_left_as_it_was_and_haproxy_not_started(

@@ -102,13 +102,20 @@ def test_a_process_that_ended_counts_as_ended(nursery: Nursery) -> None:
     assert wait_for_exit(child.pid, 0.0)
 
 
-def test_the_grace_is_given_and_then_processes_are_killed(nursery: Nursery) -> None:
-    willing, deaf = nursery.start(WAITS), nursery.start(DEAF)
-    assert willing.stdin is not None
-    willing.stdin.close()
-    assert end({willing.pid, deaf.pid}, 0.3) == {deaf.pid}
-    assert wait_for_exit(deaf.pid, 0.0)
-    willing.stdin = None
+def test_one_who_ends_in_the_time_of_grace_is_not_killed(nursery: Nursery) -> None:
+    child = nursery.start(WAITS)
+    assert child.stdin is not None
+    child.stdin.close()
+    child.stdin = None
+    assert end({child.pid}, 60.0) == set()
+    assert wait_for_exit(child.pid, 0.0)
+
+
+def test_one_who_does_not_end_is_killed_after_it(nursery: Nursery) -> None:
+    child, other = nursery.start(DEAF), nursery.start(DEAF)
+    assert end({child.pid}, 0.05) == {child.pid}
+    assert wait_for_exit(child.pid, 0.0)
+    assert not wait_for_exit(other.pid, 0.0)
 
 
 def test_ending_nobody_and_those_long_gone_is_no_error(nursery: Nursery) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from tradetrail import scan_json, times
 from tradetrail.demo.day import trading_day
 from tradetrail.errors import Invalid
-from tradetrail.event import Event, Limits, Refusal
+from tradetrail.event import LOOKUP_FIELDS, Event, Limits, Refusal
 from tradetrail.facts import facts_of
 from tradetrail.scan import scan_batch, scan_binary, scan_structured
 from tradetrail.scan_event import exact_event
@@ -165,7 +164,7 @@ def odd_events(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(odd_events() | fine_events(), st.sampled_from([LIMITS, NARROW]))
 @example('{"specversion":"1.0"', LIMITS)
 def test_quick_and_exact_scan_agree_on_every_text(event: str, limits: Limits) -> None:
@@ -192,7 +191,7 @@ def test_facts_read_back_are_the_facts_of_the_scan(event: str) -> None:
         assert found.code == "reserved_user"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(odd_events())
 def test_facts_of_whatever_is_accepted_are_the_facts_of_the_scan(event: str) -> None:
     found = exactly(event.encode())
@@ -224,6 +223,7 @@ def test_a_number_is_looked_up_by_the_digits_that_were_sent(value: str) -> None:
         '"data":{"OrderQty":100,"Price":0.10,"Big":18446744073709551616,"Small":1e-5}',
         '"data":{"NoLegs":[{"LegSymbol":"A"},{"LegSymbol":"B"}],"Symbol":null}',
         '"data":{"raw":"8=FIX.4.2\\u00019=5\\u0001"}',
+        '"data":{"Text":"said \\"no\\"","ClOrdID":"C1"}',
         '"data":"a string"',
         '"data":null',
         '"data":[]',
@@ -237,6 +237,14 @@ def test_ordinary_events_need_no_exact_scan(member: str) -> None:
     proven = proven_event(text, LIMITS, False)
     assert proven is not None
     assert proven == exactly(text)
+
+
+def test_facts_read_the_fields_in_the_order_of_the_contract() -> None:
+    values = {field: f"value of {field}" for field in LOOKUP_FIELDS}
+    data = ",".join(f'"{field}":"{values[field]}"' for field in reversed(LOOKUP_FIELDS[:-1]))
+    text = event_text(f'"data":{{{data}}}', f'"subject":"{values["subject"]}"')
+    assert facts_of(text).lookups == tuple(values.items())
+    assert scan_structured(text, LIMITS) == exactly(text)
 
 
 def test_a_trading_day_needs_no_exact_scan() -> None:
@@ -255,6 +263,9 @@ def test_a_trading_day_needs_no_exact_scan() -> None:
         '"authid" :"bob"',
         '"data":{"a":1,"b":{"c":1,"\\u0063":2}}',
         '"data":{"a":"","a":""}',
+        '"data":{"a":"\\\\","a":"\\\\"}',
+        '"data":{"a":"\\"","a":"\\""}',
+        '"data":{"a":"\\\\\\"\\\\","b":"","a":"x"}',
         '"data":[{"a":1},{"a":1,"a":1}]',
         '"data":{"a":1},"data":null',
         '"ext":1,"ext":null',
@@ -273,11 +284,11 @@ def test_depth_is_the_same_for_both(depth: int) -> None:
     limits = Limits(json_depth=depth)
     for inner in range(max(depth - 3, 0), depth + 3):
         for member in (
-            f'"data":{"[" * inner}{"]" * inner}',
-            f'"data":["[{{",{"[" * inner}{"]" * inner}]',
+            f'"data":{"[" * inner}0{"]" * inner}',
+            f'"data":["[{{",{"[" * inner}0{"]" * inner}]',
         ):
             text = event_text(member)
-            levels = 1 + inner + member.count('["')
+            levels = 1 + inner + member.count('["[')
             found = scan_structured(text, limits)
             assert found == exactly(text, limits)
             assert isinstance(found, Event) == (levels <= depth)
@@ -346,7 +357,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(pieces, max_size=24).map("".join), st.integers(1, 4))
 @example("[1,2,", 2)
 @example('[1,"a\\', 9)
@@ -358,7 +369,7 @@ def test_a_batch_is_cut_as_byte_by_byte(inner: str, elements_max: int) -> None:
         assert cut_by_service(body, elements_max) == cut(body, elements_max)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(odd_events() | fine_events(), max_size=4))
 def test_an_event_of_a_batch_is_scanned_as_if_alone(events: list[str]) -> None:
     body = ("[" + " ,".join(events) + "]").encode()
@@ -425,24 +436,24 @@ def test_hostile_bodies_are_refused_as_a_whole(body: bytes) -> None:
         ("1.5,", "duplicate_key"),
         ('"\\n\\u0001",', "duplicate_key"),
         ('{"k":{}},', "duplicate_key"),
-        ("[[]", "duplicate_key"),
+        ("[0,[]],", "duplicate_key"),
+        ("[" * 70 + "]" * 70 + ",", "too_deep"),
+        ("[0},", "invalid_json"),
         ("9", "number_too_large"),
-        ("0,", "duplicate_key"),
     ],
 )
 def test_batches_of_hostile_events_are_refused_event_by_event(content: str, code: str) -> None:
-    found = scan_batch(body_of(bad_event(content)), LIMITS)
-    codes = {item.code for item in found if isinstance(item, Refusal)}
-    assert len(found) > 70
-    assert codes in ({code}, {"too_deep"}, {"invalid_json"})
+    found = scan_batch(body_of(bad_event(content), MIB), LIMITS)
+    assert len(found) > 14
+    assert {item.code for item in found if isinstance(item, Refusal)} == {code}
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("escape", ["\\n", "\\u0001", '\\"', "\\\\", "\\ud83d\\ude00", "\\ud83d"])
 def test_a_string_of_nothing_but_escapes_is_read_in_one_pass(escape: str) -> None:
     text = event_text('"data":"' + escape * (65_000 // len(escape) - 40) + '"').decode()
-    found = scan_batch(body_of(text), LIMITS)
-    assert len(found) > 70
+    found = scan_batch(body_of(text, MIB), LIMITS)
+    assert len(found) > 14
     assert {type(item) for item in found} == {Refusal if escape == "\\ud83d" else Event}
 
 
@@ -513,9 +524,3 @@ def test_a_time_is_refused_alike_by_look_up_and_in_full(
         return key
 
     assert read(times.parse_rfc3339) == read(times._read)
-
-
-def test_bodies_of_the_bounds_are_measured_in_bytes() -> None:
-    # A guard of the helpers above: what they call hostile is as large as a body may be.
-    assert len(body_of(bad_event("1,"))) > 4 * MIB
-    assert re.search(rb'"a":1,"a":1', body_of(bad_event("1,")))

@@ -150,6 +150,18 @@ def test_settings_that_contradict_each_other_are_refused_and_both_named(
     assert all(word in detail for word in words)
 
 
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "a\nb", "a+b", "/a", "ä", "x" * 201, "trail.example\n"]
+)
+def test_a_name_that_cannot_stand_in_a_checkpoint_is_refused(name: str) -> None:
+    assert "service_name" in refusal({"service_name": name})
+
+
+@pytest.mark.parametrize("name", ["tradetrail.local", "audit.firm.example/eu-1", "x" * 200])
+def test_the_usual_names_of_a_service_are_taken(name: str) -> None:
+    assert load_settings({}, {"TRADETRAIL_SERVICE_NAME": name}).service_name == name
+
+
 def test_keys_beside_the_data_with_a_longer_name_are_fine() -> None:
     found = load_settings({"data": "/d", "keys": "/d.keys"}, {})
     assert found.keys == Path("/d.keys")
