@@ -34,7 +34,7 @@ class Stream(Response):
         self, pieces: AsyncGenerator[bytes, None], media_type: str, headers: Mapping[str, str]
     ) -> None:
         super().__init__(None, 200, {**no_store, **headers}, media_type=media_type)
-        if "content-length" not in headers:
+        if "Content-Length" not in headers:
             del self.headers["content-length"]
         self._pieces = pieces
 

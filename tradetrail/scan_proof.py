@@ -159,14 +159,23 @@ def _read_any(text: bytes, limits: Limits) -> tuple[_Usual, list[tuple[str, str]
     attributes: dict[str, Any] = _decode(text)
     found = len(attributes)
     data = attributes.pop("data", None)
-    _check_names(attributes)
-    strings = _strings_of(attributes)
-    found += len(strings) + _keys_and_strings(data, limits.json_depth - 1)
-    if not _stands_each_once(text, found) or "" in strings.values():
+    for name in attributes.keys() - _KNOWN:
+        if name in _RESERVED or not ATTRIBUTE_NAME.match(name):
+            raise _Unproved
+    try:
+        joined = "".join(attributes.values())
+    except TypeError:
+        attributes = _strings_of(attributes)
+        joined = "".join(attributes.values())
+    found += len(attributes) + _keys_and_strings(data, limits.json_depth - 1)
+    if not _stands_each_once(text, found) or "" in attributes.values():
         raise _Unproved
-    _check_texts("".join(strings.values()))
-    usual = _Usual(**{name: item for name, item in strings.items() if name in _KNOWN})  # type: ignore[arg-type]
+    _check_texts(joined)
+    given: list[Any] = [attributes.get(name) for name in _ATTRIBUTES]
+    usual = _Usual(*given)
     if usual.specversion != "1.0" or (usual.initiator or "client") not in INITIATORS:
+        raise _Unproved
+    if None in (usual.id, usual.source, usual.type, usual.authid):
         raise _Unproved
     return usual, _data_lookups(data) if type(data) is dict else []
 
@@ -189,12 +198,6 @@ def _digits(token: str) -> bytes:
 
 
 _decode: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=_digits).decode
-
-
-def _check_names(attributes: dict[str, Any]) -> None:
-    for name in attributes:
-        if name in _RESERVED or not ATTRIBUTE_NAME.match(name):
-            raise _Unproved
 
 
 def _strings_of(attributes: dict[str, Any]) -> dict[str, str]:

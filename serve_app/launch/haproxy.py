@@ -11,6 +11,7 @@ What is mended, and why:
 4. Headers by which any client could switch off Serve's time limits or disconnect handling are deleted.
 5. Socket buffers are bounded: a viewer that reads nothing would otherwise hold megabytes.
 6. Nothing is logged but status and time: request lines hold user ids and would go out as datagrams.
+7. While the service starts it says so (503, to be sent again) instead of 404, on which a sender gives up.
 
 A marker that is not found means that the installed Ray writes another configuration than this module knows:
 then nothing starts, rather than something half mended.
@@ -58,8 +59,15 @@ class HaproxySettings:
     server_receive_bytes: int = 131_072
 
 
+#: Our application answers every path, so that no path is unknown but while the service starts.
+_STARTING = (
+    '{"type":"https://tradetrail.dev/problems/starting","title":"starting","status":503,"code":"starting",'
+    '"detail":"The service is starting; send again in a moment.","retry":true}'
+)
+
+
 def mend(config: str, settings: HaproxySettings) -> str:
-    """The configuration with the six points of the module's list put right.
+    """The configuration with the seven points of the module's list put right.
 
     Args:
         config: the text that Serve generated; a text that is mended already is returned unchanged.
@@ -109,6 +117,13 @@ def mend(config: str, settings: HaproxySettings) -> str:
         "    mode http\n"
         f"    timeout http-request {settings.header_timeout_s}s\n"
         f"    timeout http-keep-alive {settings.keep_alive_timeout_s}s\n",
+    )
+    config = _replace(
+        config,
+        "the answer where no application is known",
+        r"^( *)http-request return status 404 content-type text/plain lf-string .*$",
+        r"\1http-request return status 503 content-type application/problem+json "
+        rf"hdr Retry-After 1 string '{_STARTING}'",
     )
     stripped = "".join(f"    http-request del-header {name}\n" for name in STRIPPED_HEADERS)
     config = _replace(

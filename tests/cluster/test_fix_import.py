@@ -17,6 +17,7 @@ from tests.cluster.calls import feed, take, walk
 from tests.cluster.conftest import Service
 from tradetrail.columns import COLUMNS
 from tradetrail.fix.sample import sample_log
+from tradetrail.times import parse_rfc3339
 
 FIX_LOG = Path(__file__).parents[3] / "shared" / "data" / "fix" / "fix42-orders.log"
 CONNECTIONS = 21
@@ -138,7 +139,8 @@ def test_ranges_of_time_are_exact_in_pages_and_streams(
 ) -> None:
     everything = walk(service, "BONT", 1_000)
     start, end = "2018-02-23T19:16:28.352Z", "2018-02-23T19:17:00Z"
-    expected = [item for item in everything if start <= item["time"] < end]
+    first, last = parse_rfc3339(start), parse_rfc3339(end)
+    expected = [item for item in everything if first <= parse_rfc3339(item["time"]) < last]
     assert 10 < len(expected) < 2_000
     expected = expected if order == "asc" else expected[::-1]
     query = {"from": start, "to": "2018-02-23T20:17:00+01:00", "order": order}

@@ -17,7 +17,7 @@ import pikepdf
 import pytest
 
 from tests.cluster.calls import make_event, send, walk
-from tests.cluster.conftest import Service, kill, start, stop
+from tests.cluster.conftest import Service
 from tradetrail.columns import COLUMNS
 
 pytestmark = pytest.mark.parametrize("service", ["haproxy"], indirect=True)
@@ -184,21 +184,3 @@ def test_a_report_is_removed_with_its_file(service: Service) -> None:
     assert service.request("DELETE", f"/v1/reports/{made['id']}").status_code == 204
     assert not file.exists()
     assert service.request("GET", f"/v1/reports/{made['id']}").status_code == 404
-
-
-def test_a_report_asked_for_before_a_kill_is_made_after_it(
-    service: Service, tmp_path: Path
-) -> None:
-    data = tmp_path / "data"
-    hurt = start(data, "haproxy")
-    send(hurt, [make_event("long", number) for number in range(5_000)])
-    made = [ask(hurt, user="long", format="csv") for _ in range(4)]
-    kill(hurt)
-    hurt = start(data, "haproxy")
-    try:
-        for report in made:
-            row = finished(hurt, report["id"])
-            assert (row["status"], row["progress"]["done"]) == ("succeeded", "5000")
-            assert len(rows_of(content(hurt, report["id"]))) == 5_000
-    finally:
-        assert stop(hurt) == 0

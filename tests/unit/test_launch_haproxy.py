@@ -1,4 +1,4 @@
-"""HAProxy's configuration is mended in six points, or nothing starts."""
+"""HAProxy's configuration is mended in seven points, or nothing starts."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ frontend http_frontend
     bind 127.0.0.1:8000
     log /tmp/x/metrics.sock len 8192 format rfc5424 local1 debug
     use_backend ingest if is_ingest
+    default_backend default_backend
+backend default_backend
+    http-request return status 404 content-type text/plain lf-string "Path '%[path]' not found."
 backend ingest
     server one 127.0.0.1:20016 check
 listen stats
@@ -123,6 +126,8 @@ def test_nothing_else_changes() -> None:
         "option httplog",
         "bind :9101",
         "bind *:8404",
+        "http-request return status 404 content-type text/plain "
+        "lf-string \"Path '%[path]' not found.\"",
     }
 
 

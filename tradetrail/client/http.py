@@ -239,6 +239,12 @@ def problem_of(response: httpx2.Response) -> TradeTrailError:
     with contextlib.suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         problem = _problem.decode(response.content)
     detail = problem.detail or problem.title or f"the service answered with HTTP status {status}"
+    if status == 404 and not problem.code:
+        # Serve's own proxy answers so while the service starts; an address of something else does too.
+        return Unavailable(
+            "not_ready",
+            "what answers there is not the service, or it is still starting; is the address right?",
+        )
     kind = _CLASSES.get(status, Invalid if 400 <= status < 500 else Internal)
     if kind is Internal and not problem.code:
         # Not the service's own words: something on the way says that the service is away.
