@@ -330,6 +330,7 @@ class ShardActor:
                 ("tradetrail_shard_queued_events", self._queued_events),
                 ("tradetrail_shard_disk_free_bytes", _free_bytes(self._settings.data)),
                 ("tradetrail_shard_clock_doubted", int(self._store.clock_doubted)),
+                ("tradetrail_shard_torn_tail_bytes", self._store.torn_tail_bytes),
             ):
                 self._meter.set(name, (self._log,), value)
             await self._push(self._process, self._meter.samples())

@@ -25,6 +25,7 @@ from rocksdict import (
 )
 
 from storage.layout import FAMILIES
+from storage.write_ahead_log import find_torn_tail, keep_torn
 from tradetrail.errors import Corrupt, Internal, StorageFull, TradeTrailError, Unavailable
 
 __all__ = ["Batch", "Database", "DatabaseSettings", "classify"]
@@ -104,26 +105,47 @@ class Database:
         """Open, creating where absent; with ``secondary`` as a reader beside the owner.
 
         Raises:
-            Corrupt: the write-ahead log or a file is damaged.
+            Corrupt: the write-ahead log or a file is damaged, other than by a write that never finished.
             Unavailable: another process owns the database.
         """
         self.path = path
-        access = None
-        if secondary is not None:
-            access = AccessType.secondary(str(secondary))
-        cache = Cache(settings.block_cache_bytes)
-        families = {name: _options(name, settings, cache, secondary is not None) for name in names}
-        main = _options("default", settings, cache, secondary is not None)
+        #: Bytes of an unfinished write that were cut off behind the last whole one at this opening.
+        self.torn_tail_bytes = 0
+        self._names = names
+        self._settings = settings
+        self._secondary = secondary
         try:
-            self._db = (
-                Rdict(str(path), main, families, access)
-                if access
-                else Rdict(str(path), main, families)
-            )
-            self._families = {name: self._db.get_column_family(name) for name in names}
-            self._handles = {name: self._db.get_column_family_handle(name) for name in names}
+            self._open(DBRecoveryMode.absolute_consistency())
+        except Corrupt:
+            if secondary is not None or not path.is_dir():
+                raise
+            self._open_behind_torn_tail()
+
+    def _open_behind_torn_tail(self) -> None:
+        """Open without the unfinished write at the log's end; raises ``Corrupt`` for any other damage."""
+        torn = find_torn_tail(self.path)
+        keep_torn(torn, self.path.with_name("torn"))
+        self._open(DBRecoveryMode.point_in_time())
+        self.torn_tail_bytes = torn.dropped_bytes
+
+    def _open(self, recovery: DBRecoveryMode) -> None:
+        cache = Cache(self._settings.block_cache_bytes)
+        secondary = self._secondary is not None
+        main, *others = (
+            _options(name, self._settings, cache, secondary) for name in ("default", *self._names)
+        )
+        main.set_wal_recovery_mode(recovery)
+        families = dict(zip(self._names, others, strict=True))
+        try:
+            if self._secondary is not None:
+                access = AccessType.secondary(str(self._secondary))
+                self._db = Rdict(str(self.path), main, families, access)
+            else:
+                self._db = Rdict(str(self.path), main, families)
+            self._families = {name: self._db.get_column_family(name) for name in self._names}
+            self._handles = {name: self._db.get_column_family_handle(name) for name in self._names}
         except Exception as error:
-            raise classify(error, f"Opening {path.name}") from error
+            raise classify(error, f"Opening {self.path.name}") from error
 
     def batch(self) -> Batch:
         """An empty batch for this database."""
@@ -222,7 +244,6 @@ def _options(name: str, settings: DatabaseSettings, cache: Cache, secondary: boo
     options.set_max_open_files(-1 if secondary else settings.open_files_max)
     options.set_keep_log_file_num(5)
     options.set_recycle_log_file_num(0)
-    options.set_wal_recovery_mode(DBRecoveryMode.absolute_consistency())
     options.set_max_background_jobs(2)
     compressed = name in _COMPRESSED
     options.set_compression_type(

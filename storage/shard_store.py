@@ -198,6 +198,11 @@ class ShardStore:
         return None
 
     @property
+    def torn_tail_bytes(self) -> int:
+        """Bytes of an unfinished write that were cut off at this opening."""
+        return self.database.torn_tail_bytes
+
+    @property
     def clock_doubted(self) -> bool:
         """Whether the wall clock runs ahead of what can be believed."""
         return self._clock.doubted

@@ -1,8 +1,8 @@
 """The columns of tabular forms: what stands in each for one record as served. Pure.
 
 Values are exact: a string's own characters, a number's own digits, and for anything else its JSON text. A
-missing member is an empty value. ``data`` is the JSON text of the event's data, with its bytes unchanged
-(``data_base64`` where the data are binary).
+missing member and an attribute that is null are empty values. ``data`` is the JSON text of the event's data,
+with its bytes unchanged (``data_base64`` where the data are binary).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ COLUMNS = (*_ATTRIBUTES, *_FIELDS, "data")
 
 _ABSENT = msgspec.Raw()
 
-#: The scan lets these attributes be strings only.
+#: The scan lets these attributes be strings or null, which says the same as leaving them out.
 _Record = msgspec.defstruct(
     "_Record",
     [
-        *((name, str, "") for name in _ATTRIBUTES),
+        *((name, str | None, None) for name in _ATTRIBUTES),
         ("data", msgspec.Raw, _ABSENT),
         ("data_base64", msgspec.Raw, _ABSENT),
     ],
@@ -59,7 +59,8 @@ def column_values(served: bytes) -> list[str]:
     else:
         fields = [""] * len(_FIELDS)
     data = data or bytes(record.data_base64)  # type: ignore[attr-defined]  # likewise
-    return [*_attributes_of(record), *fields, data.decode()]
+    attributes = [value or "" for value in _attributes_of(record)]
+    return [*attributes, *fields, data.decode()]
 
 
 def _value(token: bytes) -> str:

@@ -30,17 +30,21 @@ __all__ = [
 NUMBER_DIGITS_MAX = 1_000
 _EXPONENT_MAX = 308
 _SURROGATE = re.compile("[\ud800-\udfff]")
-#: One string, or all that is left where it is not closed. Possessive: a failed match is not tried again in
-#: parts, so that time and memory stay in proportion to the text.
+#: One string. Possessive, so that time and memory stay in proportion to the text; only where an item cannot
+#: fail half-way, which Python before 3.11.5 does not undo.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_STRING_AT = re.compile(_STRING, re.DOTALL)
+#: Every string, and all that is left where one is not closed.
 _STRINGS = re.compile(_STRING + rb'|".*', re.DOTALL)
-_TEXT = rb"[^%s\"\[\]{}]++|" + _STRING
-#: Text, strings, and brackets with nothing but those between them: here one closing bracket is like the other.
-_LEAVES = rb"(?:" + _TEXT + rb"|[\[{](?:" + _TEXT % b"" + rb")*+[\]}])*+"
-#: Up to the next comma or run of brackets; to a quotation mark only where its string is not closed.
-_OUTSIDE = re.compile(_LEAVES % b"," + rb"([\[\]{}]++|[,\"]|\Z)", re.DOTALL)
+#: What needs no look of ours: text, strings, and brackets with nothing but those between them. Here one closing
+#: bracket is like the other. The counts bound what a match remembers.
+_PLAIN = rb"[^%s\"\[\]{}]++|" + _STRING
+_INNERMOST = rb"[\[{][^\"\[\]{}]*+[\]}]|[\[{](?:" + _PLAIN % b"" + rb"){0,256}[\]}]"
+_PASSED = rb"(?:" + _PLAIN + rb"|" + _INNERMOST + rb"){0,256}"
+#: Up to the next comma, quotation mark or run of brackets; to none of them where the count was reached.
+_OUTSIDE = re.compile(_PASSED.replace(b"%s", b",") + rb"([\[\]{}]++|[,\"]|)", re.DOTALL)
 #: The same inside an element, where commas do not count.
-_INSIDE = re.compile(_LEAVES % b"" + rb"([\[\]{}]++|\"|\Z)", re.DOTALL)
+_INSIDE = re.compile(_PASSED.replace(b"%s", b"") + rb"([\[\]{}]++|\"|)", re.DOTALL)
 #: Opening brackets become 1, closing ones 0, all else is left out.
 _BRACKETS = bytes.maketrans(b"[{]}", b"\1\1\0\0")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
@@ -105,24 +109,30 @@ def _split_exactly(body: bytes, elements_max: int) -> list[bytes]:
     begin = position
     while depth > 0:
         found = (_OUTSIDE if depth == 1 else _INSIDE).match(body, position)
-        mark = b"" if found is None else found.group(1)
-        if found is None or not mark:
+        if found is None or found.end() == position:
             break
+        mark, position = found.group(1), found.end()
         if mark == b'"':
-            raise Invalid(
-                "invalid_json", f"A string is not closed at byte {len(body)}; nothing was stored."
-            )
-        if mark == b",":
-            position = found.end()
+            position = _string_end(body, position - 1)
+        elif mark == b",":
             elements.append(_element(body, begin, position - 1))
             begin = position
             if len(elements) >= elements_max:
                 raise _too_many(elements_max)
-        else:
+        elif mark:
             depth, used = _through(mark, depth)
             position = found.start(1) + used
     closed = depth == 0 and body[position - 1 : position] == b"]"
     return elements + _last_element(body, begin, position if closed else -1, bool(elements))
+
+
+def _string_end(body: bytes, start: int) -> int:
+    found = _STRING_AT.match(body, start)
+    if found is None:
+        raise Invalid(
+            "invalid_json", f"A string is not closed at byte {len(body)}; nothing was stored."
+        )
+    return found.end()
 
 
 def _through(brackets: bytes, depth: int) -> tuple[int, int]:

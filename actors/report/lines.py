@@ -33,20 +33,22 @@ class Line(NamedTuple):
     cells: tuple[str, ...]
 
 
+_ABSENT = msgspec.Raw()
+
+
 class _Event(msgspec.Struct, gc=False):
     type: str
     time: str | None = None
-    onbehalfof: str = ""
-    initiator: str = ""
-    fixproblem: str = ""
-    corrects: str = ""
-    data: msgspec.Raw = msgspec.Raw()
+    onbehalfof: str | None = None
+    initiator: str | None = None
+    # Extension attributes may be strings, numbers, true or false; any attribute may be null.
+    fixproblem: msgspec.Raw = _ABSENT
+    corrects: msgspec.Raw = _ABSENT
+    data: msgspec.Raw = _ABSENT
 
 
 _FIELDS = ("ClOrdID", "OrigClOrdID", "Symbol", "Side", "OrderQty", "Price", "OrdStatus", "Text")
-_Data = msgspec.defstruct(
-    "_Data", [(name, msgspec.Raw, msgspec.Raw()) for name in _FIELDS], gc=False
-)
+_Data = msgspec.defstruct("_Data", [(name, msgspec.Raw, _ABSENT) for name in _FIELDS], gc=False)
 
 _event = msgspec.json.Decoder(_Event)
 _data = msgspec.json.Decoder(_Data)
@@ -98,12 +100,14 @@ def _notes(row: Row, event: _Event, fields: dict[str, str]) -> list[str]:
         notes.append("arrived late")
     if event.onbehalfof:
         notes.append(f"for {event.onbehalfof}")
-    if event.initiator not in ("", "client") and event.type != EXECUTION_REPORT:
+    if event.initiator not in (None, "client") and event.type != EXECUTION_REPORT:
         notes.append(f"by {event.initiator}")
-    if event.corrects:
-        notes.append(f"corrects {event.corrects}")
-    if event.fixproblem:
-        notes.append("see fixproblem")
+    for name, label in (("corrects", "corrects"), ("fixproblem", "FIX problem:")):
+        token = bytes(getattr(event, name))
+        if token not in (b"", b"null"):
+            notes.append(f"{label} {_value(token)}")
+    if fields["Text"]:
+        notes.append(fields["Text"])
     return notes
 
 

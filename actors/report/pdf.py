@@ -1,7 +1,7 @@
 """The PDF of one user's history: A4, every row, page x of y, whatever the texts hold.
 
 Texts go into text objects and are never read as markup. The same input gives the same file to the byte.
-Pages stay in memory until the end, about 0.5 KiB a row: 100,000 rows take 50 MiB.
+Pages stay in memory until the end, compressed, @@ bytes a row: @@.
 
     ┌ title, who, what, which range, zone, how many rows ┐   first page only
     │ column heads                                       │   every page
@@ -12,18 +12,22 @@ Pages stay in memory until the end, about 0.5 KiB a row: 100,000 rows take 50 Mi
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
+from itertools import accumulate
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4, landscape
+from reportlab.pdfbase.pdfdoc import PDFDictionary, PDFName, PDFStream
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.pdfgen.textobject import PDFTextObject
 
-from actors.report.lettering import Run, lettered, prepare_fonts, width_of, wrapped
+from actors.report.lettering import MAIN_FONT, Run, lettered, prepare_fonts, width_of, wrapped
 from actors.report.lines import Line, Row, line_of, offset_text
 from actors.report.words import type_name
 from tradetrail.errors import Internal
@@ -38,6 +42,7 @@ _INK, _QUIET, _BAND, _RULE = (
     HexColor(code) for code in ("#14181d", "#5a6570", "#e9edf1", "#c9d1d9")
 )
 _TOTAL_FORM = "page-count"
+_FOOTER_USER_WIDTH = 410.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,14 @@ _COLUMNS = (
     _Column("Quantity", 48, True),
     _Column("Price", 48, True),
     _Column("Status and notes", 78),
+)
+#: Where each column begins.
+_EDGES = tuple(accumulate((column.width for column in _COLUMNS[:-1]), initial=_LEFT))
+
+
+_SIGNS_TEXT = (
+    "<U+202E> stands for the sign with that Unicode number, which has no look of its own or is in none of "
+    "this document's fonts."
 )
 
 
@@ -101,14 +114,31 @@ def render_pdf(file: Writable, heading: Heading, rows: Iterable[Row]) -> int:
     document = _Document(file, heading, ZoneInfo(heading.zone))
     document.draw_heading()
     for row in rows:
+        if document.rows == heading.rows:
+            raise _wrong_count(heading.rows, f"more than {heading.rows}")
         document.draw_row(row)
     if document.rows != heading.rows:
-        raise Internal(
-            "report_incomplete",
-            f"The report has {heading.rows} rows and {document.rows} came; it was not written.",
-        )
+        raise _wrong_count(heading.rows, str(document.rows))
     document.draw_totals()
     return document.finish()
+
+
+def _wrong_count(told: int, came: str) -> Internal:
+    return Internal(
+        "report_incomplete", f"The report has {told} rows and {came} came; it was not written."
+    )
+
+
+class _Canvas(Canvas):  # type: ignore[misc]  # published without types
+    """Keeps finished pages compressed; they take a tenth of the room."""
+
+    def showPage(self) -> None:  # noqa: N802  # the name of the method it extends
+        """Finish the page."""
+        super().showPage()
+        page = self._doc.Pages.pages[-1]
+        content = zlib.compress(page.stream.encode())
+        page.Contents = PDFStream(PDFDictionary({"Filter": PDFName("FlateDecode")}), content)
+        page.stream = None
 
 
 class _Document:
@@ -117,9 +147,16 @@ class _Document:
     def __init__(self, file: Writable, heading: Heading, zone: tzinfo) -> None:
         self._heading = heading
         self._zone = zone
-        self._canvas = Canvas(
-            file, pagesize=(_WIDTH, _HEIGHT), pageCompression=1, invariant=1, lang="en"
+        self._canvas = _Canvas(
+            file,
+            pagesize=(_WIDTH, _HEIGHT),
+            invariant=1,
+            lang="en",
+            initialFontName=MAIN_FONT,
         )
+        generated = format_ns(heading.generated_ns)
+        digits = "".join(sign for sign in generated[:19] if sign.isdigit())
+        self._canvas.setDateFormatter(lambda *_: f"D:{digits}Z")
         self._canvas.setTitle(heading.title or f"Audit history of {heading.user}")
         self._canvas.setAuthor(heading.service_name)
         self._canvas.setSubject(f"Audit history of {heading.user}")
@@ -158,7 +195,7 @@ class _Document:
         self._types[line.type] += 1
         self._day_heading(line)
         columns = [
-            wrapped(cell, column.width - 2 * _PADDING, _SIZE) if cell else []
+            wrapped(cell, column.width - 2 * _PADDING, _SIZE) if cell else ()
             for cell, column in zip(line.cells, _COLUMNS, strict=True)
         ]
         height = max(len(lines) for lines in columns)
@@ -185,6 +222,8 @@ class _Document:
             label = shown if shown == name else f"{shown} ({name})"
             self._fact(f"{count:,}", label)
         self._fact(f"{self.rows:,}", _closing_text(heading))
+        self._y -= 4
+        self._fact("Signs", _SIGNS_TEXT)
 
     def finish(self) -> int:
         """Close the last page and write everything; returns the pages."""
@@ -227,28 +266,23 @@ class _Document:
         self._y -= _LEADING + 5
         self._canvas.setFillColor(_BAND)
         self._canvas.rect(_LEFT, self._y, _WIDTH - 2 * _LEFT, _LEADING + 5, stroke=0, fill=1)
-        x = _LEFT
-        for column in _COLUMNS:
-            self._cell(lettered(column.head), x, self._y + 4, column, _QUIET)
-            x += column.width
+        self._canvas.setFillColor(_QUIET)
+        for column, x in zip(_COLUMNS, _EDGES, strict=True):
+            runs = lettered(column.head)
+            self._runs(runs, _start(runs, column, x), self._y + 4, _SIZE)
 
-    def _cells(self, columns: list[list[tuple[Run, ...]]], count: int) -> None:
-        top = self._y - _LEADING
-        x = _LEFT
-        for lines, column in zip(columns, _COLUMNS, strict=True):
+    def _cells(self, columns: list[tuple[tuple[Run, ...], ...]], count: int) -> None:
+        top = self._y - _LEADING + 1.5
+        self._canvas.setFillColor(_INK)
+        text = self._canvas.beginText()
+        font = ""
+        for lines, column, x in zip(columns, _COLUMNS, _EDGES, strict=True):
             for number, runs in enumerate(lines):
-                self._cell(runs, x, top - number * _LEADING + 1.5, column, _INK)
-            x += column.width
+                text.setTextOrigin(_start(runs, column, x), top - number * _LEADING)
+                font = _put(text, runs, _SIZE, font)
+        self._canvas.drawText(text)
         self._y -= count * _LEADING + 1.5
         self._rule(self._y)
-
-    def _cell(
-        self, runs: tuple[Run, ...], x: float, y: float, column: _Column, color: HexColor
-    ) -> None:
-        self._canvas.setFillColor(color)
-        if column.is_number:
-            x += column.width - 2 * _PADDING - width_of(runs, _SIZE)
-        self._runs(runs, x + _PADDING, y, _SIZE)
 
     def _fact(self, name: str, value: str) -> None:
         indent = 60.0
@@ -274,7 +308,9 @@ class _Document:
         heading = self._heading
         left = f"{heading.service_name} · user {heading.user}"
         self._canvas.setFillColor(_QUIET)
-        self._runs(wrapped(left, 420, _SIZE)[0], _LEFT, y, _SIZE)
+        lines = wrapped(left, _FOOTER_USER_WIDTH, _SIZE)
+        more = lettered(" …") if len(lines) > 1 else ()
+        self._runs(lines[0] + more, _LEFT, y, _SIZE)
         generated = lettered(f"generated {format_ns(heading.generated_ns)}")
         self._runs(generated, 470, y, _SIZE)
         place = lettered(f"Page {self._page} of ")
@@ -292,15 +328,30 @@ class _Document:
 
     def _runs(self, runs: tuple[Run, ...], x: float, y: float, size: float) -> None:
         text = self._canvas.beginText(x, y)
-        for run in runs:
-            text.setFont(run.font, size)
-            text.textOut(run.text)
+        _put(text, runs, size)
         self._canvas.drawText(text)
 
     def _rule(self, y: float) -> None:
         self._canvas.setStrokeColor(_RULE)
         self._canvas.setLineWidth(0.4)
         self._canvas.line(_LEFT, y, _WIDTH - _LEFT, y)
+
+
+def _start(runs: tuple[Run, ...], column: _Column, x: float) -> float:
+    """Where a line of a cell begins: numbers end at the right edge."""
+    if column.is_number:
+        return x + column.width - _PADDING - width_of(runs, _SIZE)
+    return x + _PADDING
+
+
+def _put(text: PDFTextObject, runs: tuple[Run, ...], size: float, font: str = "") -> str:
+    """Add a line to a text object whose font is ``font``; returns the font it has then."""
+    for run in runs:
+        if run.font != font:
+            text.setFont(run.font, size)
+            font = run.font
+        text.textOut(run.text)
+    return font
 
 
 def _range_text(heading: Heading) -> str:

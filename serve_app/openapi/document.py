@@ -35,8 +35,8 @@ same call may be sent again as it is. An unknown path is 404 `no_such_route`, a 
 `method_not_allowed`. A query parameter that is not known is refused: a misspelt filter must not answer with
 everything.
 
-**Numbers** that may exceed 32 bits (`userseq`, `logindex`, counts, sizes) travel as strings. Times are RFC 3339;
-those of the service are in UTC with nine fractional digits.
+**Numbers** that may exceed 32 bits (`userseq`, `logindex`, counts, sizes) travel as strings. Times are RFC
+3339; those of the service are in UTC with nine fractional digits.
 
 **Sending again** is safe: an event is known by its user, `source` and `id`, and is stored once.
 """

@@ -22,7 +22,15 @@ from tradetrail.scan_event import (
     TYPE_BYTES_MAX,
 )
 
-__all__ = ["BATCH_EXAMPLE", "EVENT_EXAMPLE", "LOG", "NUMBER", "RECORD_EXAMPLE", "TIME", "event_schemas"]
+__all__ = [
+    "BATCH_EXAMPLE",
+    "EVENT_EXAMPLE",
+    "LOG",
+    "NUMBER",
+    "RECORD_EXAMPLE",
+    "TIME",
+    "event_schemas",
+]
 
 #: A whole number that may exceed 32 bits.
 NUMBER: Json = {"type": "string", "pattern": "^[0-9]+$"}
@@ -96,20 +104,20 @@ def _event(limits: Limits) -> Json:
     attributes["authid"] = attributes["authid"] | {
         "pattern": f"^(?!{SERVICE_USER_PREFIX})" + _NO_CONTROL.removeprefix("^"),
     }
-    # Null is the same as absent, in JSON events.
-    for name in RESERVED_ATTRIBUTES:
-        attributes[name] = {"type": "null", "description": "Given by the service; leave it out."}
+    both = {"required": ["data", "data_base64"], "properties": {"data_base64": {"type": "string"}}}
     return {
         "type": "object",
         "description": (
             "A CloudEvents 1.0 event. Unknown attributes are kept. Its bytes are kept as they are: at most "
-            f"{limits.event_bytes} bytes, {limits.json_depth} levels deep. Lengths here are in bytes of UTF-8."
+            f"{limits.event_bytes} bytes, {limits.json_depth} levels deep. "
+            f"{', '.join(f'`{name}`' for name in RESERVED_ATTRIBUTES)} are given by the service and may not be "
+            f"sent; users that begin with `{SERVICE_USER_PREFIX}` are the service's own."
         ),
         "required": list(REQUIRED_ATTRIBUTES),
         "properties": attributes,
         "patternProperties": {"^(?!data$)[a-z0-9]+$": _attribute()},
         "propertyNames": {"anyOf": [{"pattern": "^[a-z0-9]+$"}, {"const": "data_base64"}]},
-        "not": {"required": ["data", "data_base64"], "properties": {"data_base64": {"type": "string"}}},
+        "not": {"anyOf": [both, *({"required": [name]} for name in RESERVED_ATTRIBUTES)]},
         "examples": [EVENT_EXAMPLE],
     }
 
@@ -146,7 +154,9 @@ def _attribute() -> Json:
 def _attributes(limits: Limits) -> Json:
     return {
         "specversion": {"const": "1.0", "description": "Version of CloudEvents."},
-        "id": _required(limits.identifier_bytes, "With `source`, what the event is known by, for ever."),
+        "id": _required(
+            limits.identifier_bytes, "With `source`, what the event is known by, for ever."
+        ),
         "source": _required(limits.source_bytes, "Who produced the event: a URI reference."),
         "type": _required(TYPE_BYTES_MAX, "What was done, for instance `tradetrail.order.new.v1`."),
         "authid": _required(limits.identifier_bytes, "The user who acted."),

@@ -149,8 +149,12 @@ def filters(*, chain: bool) -> list[Json]:
     """The filters of records; all that are given must match."""
     time = {"type": "string", "format": "date-time"}
     found = [
-        query("from", time, "Earliest `time`, inclusive: RFC 3339 with an offset, to the nanosecond."),
-        query("to", time, "Latest `time`, exclusive. A record without `time` goes by `storedtime`."),
+        query(
+            "from", time, "Earliest `time`, inclusive: RFC 3339 with an offset, to the nanosecond."
+        ),
+        query(
+            "to", time, "Latest `time`, exclusive. A record without `time` goes by `storedtime`."
+        ),
         query(
             "type",
             {"type": "array", "items": {"type": "string"}, "maxItems": bounds.FILTER_TYPES_MAX},

@@ -1,24 +1,25 @@
-"""The page in Debian's Chromium: browser and signed-in tabs.
+"""One service and one Chromium for the tests of this room, and signed-in tabs.
 
-The tests need a running service: the suite's ``service`` fixture, or one that runs already,
-named by ``TRADETRAIL_TEST_URL`` and ``TRADETRAIL_TEST_TOKEN``.
+Both end with the room, so that the rooms after it have the machine, and the main thread's event loop, for
+themselves. A running service can be named instead: ``TRADETRAIL_TEST_URL`` and ``TRADETRAIL_TEST_TOKEN``.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.endpoint import Endpoint
+from tests.browser.watched import Watched
+from tests.cluster.conftest import start, stop
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -29,61 +30,63 @@ FLAGS = [
 ]
 
 
-@dataclass
-class Watched:
-    """A tab and what went wrong in it."""
-
-    page: Page
-    origin: str
-    faults: list[str] = field(default_factory=list)
-
-    def on_console(self, message: ConsoleMessage) -> None:
-        """Refused calls are told by the page itself; any other error is a fault."""
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            self.faults.append(message.text)
-
-    def on_request(self, request: Request) -> None:
-        """Nothing may be fetched from elsewhere."""
-        if request.url.startswith("http") and not request.url.startswith(self.origin):
-            self.faults.append(f"fetched from elsewhere: {request.url}")
+@pytest.fixture(scope="package")
+def chromium() -> str:
+    """The browser's program; the tests are skipped where there is none."""
+    for name in _NAMES:
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    pytest.skip(f"no browser is installed: none of {', '.join(_NAMES)} (Debian package chromium)")
 
 
-@pytest.fixture(scope="session")
-def endpoint(request: pytest.FixtureRequest) -> Endpoint:
-    """The service under test."""
+@pytest.fixture(scope="package")
+def endpoint(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """The service under test. Asks for the browser first: without one no service is started in vain."""
     url = os.environ.get("TRADETRAIL_TEST_URL", "")
     if url:
-        return Endpoint(url.rstrip("/"), os.environ["TRADETRAIL_TEST_TOKEN"])
-    service = request.getfixturevalue("service")
-    return Endpoint(service.url.rstrip("/"), service.token)
+        yield Endpoint(url.rstrip("/"), os.environ["TRADETRAIL_TEST_TOKEN"], "")
+        return
+    service = start(tmp_path_factory.mktemp("browser") / "data", "haproxy")
+    try:
+        assert service.process.stdout is not None
+        link = service.process.stdout.readline()
+        yield Endpoint(service.url, service.token, link.split("?code=")[1].strip())
+    finally:
+        status = stop(service)
+    assert status == 0
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for the module; its loop ends with it, so that other tests may run theirs."""
+@pytest.fixture(scope="package")
+def browser(chromium: str) -> Iterator[Browser]:
+    """One Chromium for all tabs."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture
-def tab(browser: Browser, endpoint: Endpoint) -> Iterator[Page]:
-    """A tab of its own where nobody is signed in; fails the test on errors no one expects."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-    parts = urlsplit(endpoint.url)
-    watched = Watched(context.new_page(), f"{parts.scheme}://{parts.netloc}/")
-    watched.page.on("console", watched.on_console)
-    watched.page.on("pageerror", lambda error: watched.faults.append(str(error)))
-    watched.page.on("request", watched.on_request)
-    yield watched.page
+def watched(browser: Browser, endpoint: Endpoint) -> Iterator[Watched]:
+    """A tab of its own where nobody is signed in; fails the test on what no test said it expects."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, accept_downloads=True, reduced_motion="reduce"
+    )
+    seen = Watched(context.new_page(), endpoint.url)
+    yield seen
     context.close()
-    assert watched.faults == []
+    assert seen.faults == []
+
+
+@pytest.fixture
+def tab(watched: Watched) -> Page:
+    """The watched tab itself."""
+    return watched.page
 
 
 @pytest.fixture
 def page(tab: Page, endpoint: Endpoint) -> Page:
-    """A tab that is signed in."""
+    """The watched tab, signed in."""
     tab.goto(endpoint.url)
     tab.fill("#token", endpoint.token)
     tab.keyboard.press("Enter")

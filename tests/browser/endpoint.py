@@ -14,10 +14,11 @@ __all__ = ["Endpoint", "order", "orders", "problem"]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the service is and the token that opens it."""
+    """Where the service is, the token that opens it, and the code of its one-time sign-in link."""
 
     url: str
     token: str
+    code: str
 
     @property
     def headers(self) -> dict[str, str]:

@@ -6,14 +6,12 @@ another value (a message in a text, a torn field) is masked too, with what follo
 value. With a secret go the fields that would help to guess it: the length of its data field, and
 BodyLength and CheckSum.
 
-Invariant: what is returned depends on no byte of a secret, so nothing made from it (identity,
-    digest, raw
+Invariant: what is returned depends on no byte of a secret, so nothing made from it (identity, digest, raw
 text) tells one secret from another. One bit stays: whether length and checksum held.
 
-BUG: a secret that itself holds a separator and then digits and ``=`` is taken for two fields where
-    no right
-length says otherwise, and its second part is not masked. The log holds nothing by which to tell.
-FIX forbids such values outside data fields, and data fields with right lengths are safe.
+BUG: a secret that itself holds a separator and then digits and ``=`` is taken for two fields where no right
+length says otherwise, and its second part is not masked. The log holds nothing by which to tell. FIX forbids
+such values outside data fields, and data fields with right lengths are safe.
 """
 
 from __future__ import annotations
