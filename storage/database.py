@@ -25,7 +25,7 @@ from rocksdict import (
 )
 
 from storage.layout import FAMILIES
-from storage.write_ahead_log import find_torn_tail, keep_torn
+from storage.write_ahead_log import cut_torn, find_torn_tail
 from tradetrail.errors import Corrupt, Internal, StorageFull, TradeTrailError, Unavailable
 
 __all__ = ["Batch", "Database", "DatabaseSettings", "classify"]
@@ -114,27 +114,19 @@ class Database:
         self._names = names
         self._settings = settings
         self._secondary = secondary
-        try:
-            self._open(DBRecoveryMode.absolute_consistency())
-        except Corrupt:
-            if secondary is not None or not path.is_dir():
-                raise
-            self._open_behind_torn_tail()
+        if secondary is None and (torn := find_torn_tail(path)) is not None:
+            # By our own hand: RocksDB was seen to read a tail of garbage for ever.
+            cut_torn(torn, path.with_name("torn"))
+            self.torn_tail_bytes = torn.dropped_bytes
+        self._open()
 
-    def _open_behind_torn_tail(self) -> None:
-        """Open without the unfinished write at the log's end; raises ``Corrupt`` for any other damage."""
-        torn = find_torn_tail(self.path)
-        keep_torn(torn, self.path.with_name("torn"))
-        self._open(DBRecoveryMode.point_in_time())
-        self.torn_tail_bytes = torn.dropped_bytes
-
-    def _open(self, recovery: DBRecoveryMode) -> None:
+    def _open(self) -> None:
         cache = Cache(self._settings.block_cache_bytes)
         secondary = self._secondary is not None
         main, *others = (
             _options(name, self._settings, cache, secondary) for name in ("default", *self._names)
         )
-        main.set_wal_recovery_mode(recovery)
+        main.set_wal_recovery_mode(DBRecoveryMode.absolute_consistency())
         families = dict(zip(self._names, others, strict=True))
         try:
             if self._secondary is not None:

@@ -11,7 +11,7 @@ The file is a row of 32 KiB blocks; a physical record is
 with type 1 for a whole logical record and 2, 3, 4 for its first, middle and last part. What is left of a block
 below 7 bytes is zero. (Types 5 to 8, with 4 more header bytes, belong to recycled logs, which are off.)
 
-The log itself is never written here; a torn one is copied aside before RocksDB opens behind it.
+A torn log is copied aside before its unfinished write is cut off: nothing is lost that anybody could miss.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from tradetrail.errors import Corrupt
 
-__all__ = ["TornTail", "find_torn_tail", "keep_torn"]
+__all__ = ["TornTail", "cut_torn", "find_torn_tail"]
 
 _BLOCK = 32_768
 _HEAD = struct.Struct("<IHB")
@@ -49,11 +49,11 @@ class _Damage(msgspec.Struct, frozen=True):
     at: int
 
 
-def find_torn_tail(folder: Path) -> TornTail:
-    """The torn tail for which RocksDB refused to open ``folder``.
+def find_torn_tail(folder: Path) -> TornTail | None:
+    """The torn tail of a database's logs; ``None`` where every write is whole.
 
     Raises:
-        Corrupt: whole records stand behind the damage, or there is no damage that this reader knows.
+        Corrupt: whole records stand behind the damage.
     """
     logs = sorted(folder.glob("*.log"), key=lambda path: int(path.stem))
     for number, path in enumerate(logs):
@@ -72,15 +72,14 @@ def find_torn_tail(folder: Path) -> TornTail:
                 "this shard from a backup.",
             )
         return TornTail(path, damage.begin, len(content) - damage.begin)
-    raise Corrupt(
-        "write_ahead_log_unreadable",
-        f"RocksDB refuses the write-ahead log in {folder}, in which no damage was found. Nothing was changed; "
-        "keep the folder, and restore this shard from a backup.",
-    )
+    return None
 
 
-def keep_torn(torn: TornTail, folder: Path) -> Path:
-    """A durable copy of the torn log in ``folder``; the same tail is kept once."""
+def cut_torn(torn: TornTail, folder: Path) -> None:
+    """Keep a durable copy of the torn log in ``folder``, then cut its unfinished write off.
+
+    A crash at any moment leaves the log as it was or cut; the same tail is kept once.
+    """
     folder.mkdir(exist_ok=True, mode=0o700)
     copy = folder / f"{torn.path.name}.{torn.offset}.{torn.dropped_bytes}"
     if not copy.exists():
@@ -95,7 +94,9 @@ def keep_torn(torn: TornTail, folder: Path) -> Path:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    return copy
+    with torn.path.open("r+b") as log:
+        log.truncate(torn.offset)
+        os.fsync(log.fileno())
 
 
 def _first_damage(content: bytes) -> _Damage | None:

@@ -8,8 +8,6 @@ decimal numbers stay numbers, ``-12.50`` too. Taking away one leading apostrophe
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator
 
@@ -23,6 +21,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: An apostrophe of the value's own is doubled, so that one can always be taken away.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\n＝＋－＠']|[\t\r\n]")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z", re.ASCII)
+#: What a cell may hold between quotes only.
+_QUOTED = re.compile('[",\r\n]')
 _ROWS_AT_ONCE = 200
 
 
@@ -34,22 +34,29 @@ def header(profile: str) -> bytes:
 
 def encode_rows(served: Iterable[bytes], profile: str) -> Iterator[bytes]:
     """One row for each record as served, some hundred rows at a time."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    rows = 0
+    lines: list[str] = []
     for record in served:
         values = column_values(record)
         if profile == "spreadsheet":
             values = [_neutral(value) for value in values]
-        writer.writerow(values)
-        rows += 1
-        if rows == _ROWS_AT_ONCE:
-            yield text.getvalue().encode()
-            text.seek(0)
-            text.truncate()
-            rows = 0
-    if rows:
-        yield text.getvalue().encode()
+        lines.append(",".join([_cell(value) for value in values]))
+        if len(lines) == _ROWS_AT_ONCE:
+            yield _document_part(lines)
+            lines.clear()
+    if lines:
+        yield _document_part(lines)
+
+
+def _document_part(lines: list[str]) -> bytes:
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def _cell(value: str) -> str:
+    # A search and a replacement of whole texts: the writer of the standard library goes sign by sign, which
+    # takes four times as long for data of a KiB.
+    if _QUOTED.search(value):
+        return '"' + value.replace('"', '""') + '"'
+    return value
 
 
 def _neutral(value: str) -> str:

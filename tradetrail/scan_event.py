@@ -171,6 +171,9 @@ def _check_data(value: dict[str, Any]) -> None:
             "invalid_attribute", "data and data_base64 may not both be sent.", "data_base64"
         )
     try:
+        # A number is a text here, too, and its digits would pass for base64.
+        if type(encoded) is not str:
+            raise TypeError
         base64.b64decode(encoded, validate=True)
     except (ValueError, TypeError) as error:
         raise refused("invalid_attribute", "data_base64 is not base64.", "data_base64") from error

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tradetrail.columns import COLUMNS, column_values
 from tradetrail.csv_form import encode_rows, header
+from tradetrail.event import Limits
 from tradetrail.record import Record, record_text
+from tradetrail.scan_event import exact_event
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
@@ -57,6 +59,15 @@ def test_data_that_are_no_object_stand_in_their_column_only() -> None:
     assert column_values(served('"plain"'))[-1] == '"plain"'
 
 
+@pytest.mark.parametrize("name", ["time", "subject", "onbehalfof", "initiator"])
+def test_an_attribute_that_is_null_is_an_empty_value(name: str) -> None:
+    text = f'{{"specversion":"1.0","id":"1","source":"/s","type":"t","authid":"u","{name}":null}}'
+    event = exact_event(text.encode(), Limits(), allow_service_user=False)
+    values = column_values(record_text(Record(1, "00", 1, 0, event.text)))
+    assert values[COLUMNS.index(name)] == ""
+    assert values[COLUMNS.index("type")] == "t"
+
+
 @settings(deadline=None)
 @given(subject=TEXTS, order_id=TEXTS, rows=st.integers(1, 3))
 def test_any_text_comes_back_from_a_standard_parser(subject: str, order_id: str, rows: int) -> None:
@@ -97,3 +108,10 @@ def test_lines_end_as_rfc_4180_says_and_only_spreadsheets_get_a_mark() -> None:
     assert exact.count(b"\r\n") == 2
     assert exact.startswith(b"userseq,")
     assert document("spreadsheet", record) == b"\xef\xbb\xbf" + exact
+
+
+@pytest.mark.parametrize("rows", [0, 1, 199, 200, 201, 401])
+def test_a_long_document_in_parts_has_each_row_once(rows: int) -> None:
+    records = [served("{}", subject=str(number)) for number in range(rows)]
+    parsed = parse(document("exact", *records))
+    assert [row["subject"] for row in parsed] == [str(number) for number in range(rows)]

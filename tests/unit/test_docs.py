@@ -298,9 +298,11 @@ SHOWN = [
 ]
 
 
+DESCRIBED = json.loads(msgspec.json.encode(document()))["paths"]
+
+
 def operation_of(call: Call) -> dict[str, object]:
-    paths = json.loads(msgspec.json.encode(document()))["paths"]
-    for path, item in paths.items():
+    for path, item in DESCRIBED.items():
         pattern = re.sub(r"\\\{[^}]+\\\}", "[^/]+", re.escape(path))
         if re.fullmatch(pattern, call.path) and call.method.lower() in item:
             found = item[call.method.lower()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import shutil
 import subprocess
@@ -18,7 +19,9 @@ from actors.report.lettering import lettered, prepare_fonts, width_of, wrapped
 from actors.report.lines import Row, line_of
 from actors.report.pdf import Heading, render_pdf
 from tradetrail.errors import Internal
+from tradetrail.event import Limits
 from tradetrail.record import Record
+from tradetrail.scan_event import exact_event
 
 NOON_NS = 1_767_355_200_000_000_000
 
@@ -104,6 +107,27 @@ def test_fewer_or_more_rows_than_told_are_an_error_and_nothing_is_written() -> N
         assert file.getvalue() == b""
 
 
+def test_rows_without_an_end_are_refused_at_the_first_too_many() -> None:
+    file = io.BytesIO()
+    with pytest.raises(Internal, match="more than 3 came"):
+        render_pdf(file, heading(3), (row(number) for number in itertools.count(1)))
+    assert file.getvalue() == b""
+
+
+def test_the_document_says_who_made_it_when_and_carries_its_fonts() -> None:
+    title = "報告 <b>2026</b> \u202e"
+    content, _ = render(heading(40, title=title), orders(40))
+    with pikepdf.open(io.BytesIO(content)) as document:
+        facts = document.docinfo
+        assert (str(facts["/Title"]), str(facts["/Author"])) == (title, "test.example")
+        assert facts["/CreationDate"] == facts["/ModDate"] == "D:20260102120000Z"
+        assert document.Root["/Lang"] == "en"
+        for page in document.pages:
+            assert page.mediabox[2] > page.mediabox[3]
+            for font in page.resources["/Font"].values():
+                assert "/FontFile2" in font["/FontDescriptor"]
+
+
 def test_the_same_input_gives_the_same_bytes() -> None:
     assert render(heading(50), orders(50)) == render(heading(50), orders(50))
 
@@ -119,6 +143,11 @@ def test_the_same_input_gives_the_same_bytes() -> None:
         ("\U0001f469\u200d\U0001f467", "<U+1F469><U+200D><U+1F467>"),
         ("\ue000", "<U+E000>"),
         ("a\u00a0b", "a<U+00A0>b"),
+        # Vowel signs are kept, before their letter as the fonts want them in a line from the left.
+        ("مُ", "\u064fﻡ"),
+        ("שָׁ", "\u05c1\u05b8ש"),
+        # Spelt letter, sign i; written the other way round.
+        ("अनिल", "अिनल"),
     ],
 )
 def test_any_text_is_shown_or_written_out(value: str, shown: str) -> None:
@@ -195,6 +224,42 @@ def test_what_has_to_be_known_about_a_row_stands_beside_it() -> None:
     assert line.cells[9] == (
         "Filled; time of storing; arrived late; for ben; by firm; corrects 00/12"
     )
+
+
+@pytest.mark.parametrize("value", ["5", "true", '"half"', "null"])
+@pytest.mark.parametrize("name", ["corrects", "fixproblem", "anyother"])
+def test_an_extension_attribute_of_any_type_can_be_printed(name: str, value: str) -> None:
+    text = (
+        f'{{"specversion":"1.0","id":"1","source":"/s","type":"t","authid":"u","{name}":{value}}}'
+    )
+    event = exact_event(text.encode(), Limits(), allow_service_user=False)
+    notes = line_of(Row(Record(1, "00", 1, NOON_NS, event.text), False), UTC).cells[-1]
+    said = {"corrects": "corrects ", "fixproblem": "FIX problem: "}.get(name)
+    expected = f"; {said}{value.strip(chr(34))}" if said and value != "null" else ""
+    assert notes == f"time of storing{expected}"
+
+
+def test_attributes_that_are_null_count_as_absent() -> None:
+    item = row(1, time=None, onbehalfof=None, initiator=None, data={"Text": "too late to cancel"})
+    assert line_of(item, UTC).cells[-1] == "time of storing; too late to cancel"
+
+
+def test_the_heading_of_a_day_is_never_left_behind_by_its_first_row() -> None:
+    rows = [row(number, "2026-01-02T09:00:00Z", data={}) for number in range(1, 33)]
+    rows.append(row(33, "2026-01-03T09:00:00Z", data={"ClOrdID": "x" * 300}))
+    content, pages = render(heading(33), rows)
+    first, second = text_of(content).split("\f")[:2]
+    assert pages == 2
+    assert "3 January 2026" not in first
+    assert "Saturday 3 January 2026, UTC+00:00\n" in second
+
+
+def test_a_user_too_long_for_the_foot_of_a_page_is_marked_as_cut_there() -> None:
+    user = "w" * 250
+    text = text_of(render(heading(1, user=user), [row(1)])[0])
+    assert " …" in text
+    # In full at the head, broken over lines.
+    assert text.count("w") > len(user)
 
 
 @pytest.mark.parametrize(

@@ -429,3 +429,11 @@ def test_a_time_is_refused_alike_by_look_up_and_in_full(
         return key
 
     assert read(times.parse_rfc3339) == read(times._read)
+
+
+@pytest.mark.parametrize("value", ["1234", "true", "{}", '"####"', '"QQ"'])
+def test_data_base64_is_a_string_of_base64(value: str) -> None:
+    text = f'{{"specversion":"1.0","id":"1","source":"/s","type":"t","authid":"u","data_base64":{value}}}'
+    (found,) = scan_batch(f"[{text}]".encode(), Limits())
+    assert isinstance(found, Refusal)
+    assert found.code == "invalid_attribute"
