@@ -35,6 +35,9 @@ __all__ = ["ControlClient", "ShardClient", "call", "call_now", "push_numbers", "
 
 _logger = logging.getLogger(__name__)
 
+#: Far beyond the slowest healthy answer (a poll waits 10 s): a process that hangs must not hang its callers.
+_ANSWER_S = 30.0
+
 #: Looking an actor up asks the cluster; a handle stays good over the actor's restarts.
 _handles: dict[str, Any] = {}
 
@@ -47,7 +50,16 @@ async def call(name: str, method: str, *arguments: object) -> Any:
     try:
         if name not in _handles:
             _handles[name] = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
-        return await getattr(_handles[name], method).remote(*arguments)
+        async with asyncio.timeout(_ANSWER_S):
+            return await getattr(_handles[name], method).remote(*arguments)
+    except TimeoutError as error:
+        raise Unavailable(
+            "actor_silent",
+            f"{name} has not answered for {_ANSWER_S:.0f} s; whether the call ran is unknown. Send it again.",
+            503,
+            "",
+            5,
+        ) from error
     except (RayError, ValueError) as error:
         raise _translated(name, error) from error
 

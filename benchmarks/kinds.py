@@ -20,7 +20,7 @@ import msgspec
 from benchmarks.crew import Crew
 from benchmarks.measurements import Result, Round, latency, median_round, summed
 from benchmarks.payloads import Material, load_templates
-from benchmarks.processes import cpu_between, rss_by_kind, service_processes
+from benchmarks.processes import cpu_between, machine_use, rss_by_kind, service_processes
 from benchmarks.senders import Prepare, Run, SenderSpecification, SendReport, make_sender
 from benchmarks.service import Subject
 from benchmarks.viewers import Collect, Open, ViewerSpecification, ViewReport, make_viewers
@@ -90,17 +90,17 @@ def _viewers(subject: Subject, options: Options) -> list[Result]:
             seconds = options.seconds if number else options.warm_up_s
             edition = f"{options.run}-viewers{options.viewers}-{number}"
             senders.ask(Prepare(edition, math.ceil(options.rate * seconds)))
-            before = service_processes(subject.pid) if subject.pid else []
+            watch = _Watch(subject)
             start_s = time.monotonic() + _LEAD_S
             (sent,) = senders.ask(Run(start_s, seconds, options.rate))
             deadline_s = time.monotonic() + _ARRIVAL_S
             seen = viewers.ask(
                 [Collect(_expected(sent, share).total(), deadline_s) for share in shares]
             )
-            after = service_processes(subject.pid) if subject.pid else []
+            watch.stop()
             if number:
                 one = delivered_round(start_s, sent, seen, _expected(sent, crowd).total())
-                rounds.append(_with_use(one, cpu_between(before, after), rss_by_kind(after)))
+                rounds.append(watch.added_to(one))
     settings: dict[str, str | int | float | bool] = {
         "viewers": options.viewers,
         "users": len(users),
@@ -198,12 +198,12 @@ def _closed(
                 for worker in range(len(specifications))
             ]
             size_bytes = max(crew.ask(prepared))
-            before = service_processes(subject.pid) if subject.pid else []
+            watch = _Watch(subject)
             start_s = time.monotonic() + _LEAD_S
             one = closed_round(start_s, crew.ask(Run(start_s, seconds)))
-            after = service_processes(subject.pid) if subject.pid else []
+            watch.stop()
             if number:
-                rounds.append(_with_use(one, cpu_between(before, after), rss_by_kind(after)))
+                rounds.append(watch.added_to(one))
             rate = one.rate("requests") / len(specifications)
             most = _PREPARED_BYTES_MAX * requests // max(size_bytes, 1)
             requests = max(1, min(math.ceil(rate * options.seconds * _SURPLUS) + connections, most))
@@ -226,8 +226,34 @@ def _expected(sent: SendReport, viewers: Sequence[str]) -> Counter[str]:
     return expected
 
 
-def _with_use(one: Round, cpu_s: dict[str, float], rss_bytes: dict[str, int]) -> Round:
-    return msgspec.structs.replace(one, cpu_s=one.cpu_s | cpu_s, rss_bytes=rss_bytes)
+class _Watch:
+    """What the service and the machine use, from construction to ``stop``."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._pid = subject.pid
+        self._service = service_processes(self._pid) if self._pid else []
+        self._machine = machine_use()
+        self._cpu_s: dict[str, float] = {}
+        self._rss_bytes: dict[str, int] = {}
+        self._busy_s = self._stolen_s = 0.0
+
+    def stop(self) -> None:
+        """The round is over."""
+        use = machine_use()
+        self._busy_s = use.busy_s - self._machine.busy_s
+        self._stolen_s = use.stolen_s - self._machine.stolen_s
+        if self._pid:
+            after = service_processes(self._pid)
+            self._cpu_s = cpu_between(self._service, after)
+            self._rss_bytes = rss_by_kind(after)
+
+    def added_to(self, one: Round) -> Round:
+        """The round with it; what is neither service nor load shows how noisy the machine was."""
+        cpu_s = one.cpu_s | self._cpu_s
+        if self._pid:
+            cpu_s["(not ours)"] = max(0.0, self._busy_s - sum(cpu_s.values()))
+            cpu_s["(stolen)"] = self._stolen_s
+        return msgspec.structs.replace(one, cpu_s=cpu_s, rss_bytes=self._rss_bytes)
 
 
 def check(options: Options) -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["ProcessUse", "cpu_between", "kind_of", "rss_by_kind", "service_processes"]
+__all__ = [
+    "MachineUse",
+    "ProcessUse",
+    "cpu_between",
+    "kind_of",
+    "machine_use",
+    "parse_machine_use",
+    "rss_by_kind",
+    "service_processes",
+]
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -35,6 +44,27 @@ class ProcessUse(msgspec.Struct, frozen=True):
     cpu_s: float
     #: Shared pages included.
     rss_bytes: int
+
+
+class MachineUse(msgspec.Struct, frozen=True):
+    """CPU seconds of the whole machine since it was started."""
+
+    #: Of all processes and the kernel.
+    busy_s: float
+    #: That the host gave to other machines while this one wanted to run.
+    stolen_s: float
+
+
+def machine_use() -> MachineUse:
+    """The machine, now."""
+    return parse_machine_use(Path("/proc/stat").read_text(encoding="ascii"))
+
+
+def parse_machine_use(stat: str) -> MachineUse:
+    """From ``/proc/stat``: user, nice, system, idle, waiting, interrupts (two), stolen."""
+    ticks = [int(word) for word in stat.partition("\n")[0].split()[1:]]
+    busy = sum(ticks[index] for index in (0, 1, 2, 5, 6))
+    return MachineUse(busy / _TICKS_PER_S, ticks[7] / _TICKS_PER_S)
 
 
 def kind_of(command: str) -> str:

@@ -25,6 +25,9 @@ __all__ = ["create_ingest"]
 
 #: A sender that stops in the middle of a body is let go after this.
 _BODY_TIMEOUT_S = 30.0
+#: The worst text of this size is scanned in some milliseconds; more goes to a thread, so that a body made to
+#: be slow holds back nobody else.
+_SCAN_INLINE_BYTES = 64 * 1024
 _DUPLICATE = 1
 
 
@@ -40,7 +43,10 @@ def create_ingest(services: Services) -> FastAPI:
         await authorize(request, services.principals, "audit:write")
         body = await _read_body(request, services.limits)
         services.meter.add("tradetrail_ingest_body_bytes_total", (), len(body))
-        items = _scan(request, body, services.limits)
+        if len(body) > _SCAN_INLINE_BYTES:
+            items = await asyncio.to_thread(_scan, request, body, services.limits)
+        else:
+            items = _scan(request, body, services.limits)
         # The commit goes on when the client goes away: a half-applied batch would be worse.
         answers = await asyncio.shield(_store(services, items))
         _count(services.meter, answers)

@@ -78,8 +78,10 @@ def test_an_import_completes_through_a_kill_and_stores_each_event_once(
                 pid for pid, name in processes(hurt).items() if name.startswith("ray::ShardActor")
             ]
             assert len(killed) == 2
+            before = len(walk(hurt, "KI5T", 1_000))
             for pid in killed:
                 os.kill(pid, signal.SIGKILL)
+            _never_less_than(hurt, "KI5T", before)
         else:
             kill(hurt)
             hurt = start(data, "haproxy", port)
@@ -91,6 +93,19 @@ def test_an_import_completes_through_a_kill_and_stores_each_event_once(
         assert [finished(hurt, report_id)["status"] for report_id in asked] == ["succeeded"] * 4
     finally:
         assert stop(hurt) == 0
+
+
+def _never_less_than(service: Service, user: str, count: int) -> None:
+    """While its shard comes back, a history is refused for now or whole, never short or empty."""
+    statuses: list[int] = []
+    while statuses[-3:] != [200] * 3 or 503 not in statuses:
+        answer = service.request("GET", "/v1/history", params={"user": user, "limit": 1_000})
+        statuses.append(answer.status_code)
+        if answer.status_code == 200:
+            assert len(answer.json()["items"]) >= min(count, 1_000)
+        else:
+            assert (answer.status_code, answer.json()["retry"]) == (503, True)
+        assert len(statuses) < 10_000
 
 
 def _size(service: Service) -> int:
