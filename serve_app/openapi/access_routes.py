@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from serve_app.openapi import bounds
 from serve_app.openapi.parts import (
+    AWAY,
     Json,
     answer,
     header,
@@ -67,9 +68,7 @@ def _sign_in() -> Json:
         },
         "responses": {
             "200": _principal("Signed in.", Set_Cookie=cookie),
-            **problems(
-                "invalid_json", "body_too_large", "invalid_token", "actor_away", "disk_full"
-            ),
+            **problems("invalid_json", "body_too_large", "invalid_token", *AWAY, "disk_full"),
         },
     } | open_to_all()
 

@@ -32,8 +32,8 @@ operation names the scope it needs; the scopes are {", ".join(f"`{scope}`" for s
 
 **Errors.** Every error of the service is a problem (RFC 9457) with a stable `code`; `retry` says whether the
 same call may be sent again as it is. An unknown path is 404 `no_such_route`, a wrong method 405
-`method_not_allowed`. A query parameter that is not known is refused: a misspelt filter must not answer with
-everything.
+`method_not_allowed`; while the service starts, everything is 503 `starting`. A query parameter that is not
+known is refused: a misspelt filter must not answer with everything.
 
 **Numbers** that may exceed 32 bits (`userseq`, `logindex`, counts, sizes) travel as strings. Times are RFC
 3339; those of the service are in UTC with nine fractional digits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from serve_app.openapi.parts import (
+    AWAY,
     Json,
     answer,
     json_content,
@@ -78,7 +79,7 @@ def _metrics() -> Json:
                 "The numbers, in the form that Accept asks for.",
                 {"text/plain": text, "application/openmetrics-text": text},
             ),
-            **problems("actor_away"),
+            **problems(*AWAY),
         },
     }
 

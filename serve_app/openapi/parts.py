@@ -7,6 +7,7 @@ from typing import Any
 from serve_app.openapi import bounds
 
 __all__ = [
+    "AWAY",
     "Json",
     "answer",
     "cursor",
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
+
+#: What every route may answer that asks a shard or the control actor.
+AWAY = ("actor_away", "actor_silent")
 
 #: Status of every code that a route names; ``problems`` files them under it.
 _STATUS = {
@@ -64,6 +68,7 @@ _STATUS = {
     "index_failed": 500,
     "internal_error": 500,
     "actor_away": 503,
+    "actor_silent": 503,
     "outcome_unknown": 503,
     "shard_busy": 503,
     "too_many_reports": 503,
@@ -225,7 +230,7 @@ def needs(scope: str, *, changes: bool = False) -> tuple[Json, tuple[str, ...]]:
     """
     roles = [scope] if scope else []
     declared: Json = {"security": [{"bearer": roles}, {"session": roles}]}
-    codes = ["token_required", "invalid_token", "actor_away"]
+    codes = ["token_required", "invalid_token", *AWAY]
     if scope:
         declared["x-required-scope"] = scope
         codes.append("insufficient_scope")

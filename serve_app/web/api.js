@@ -40,10 +40,14 @@ export async function problemOf(response) {
   return new Problem({
     status: response.status,
     code: body.code ?? `http_${response.status}`,
-    title: body.title ?? TITLES[response.status] ?? "The service could not answer",
+    title: asSentence(body.title ?? TITLES[response.status] ?? "The service could not answer"),
     detail: body.detail ?? `It answered with HTTP status ${response.status}.`,
     retryAfterS: Number(response.headers.get("retry-after")) || 0,
   });
+}
+
+function asSentence(title) {
+  return title.charAt(0).toUpperCase() + title.slice(1);
 }
 
 /** A path with its query; values may be strings or arrays of strings, empty ones are left out. */

@@ -106,7 +106,7 @@ function showUser() {
   }
   byId("user-title").replaceChildren(isolated(view.user));
   filters.set(view);
-  live.setPaused(false);
+  live.clear();
   trail.paused = false;
   scroller.scrollTop = 0;
   trail.open(view);
@@ -198,7 +198,7 @@ document.addEventListener("keydown", (event) => {
     byId("user-prefix").focus();
     byId("user-prefix").select();
   } else if (!command && !event.altKey && event.key === "p" && scroller.contains(event.target)) {
-    byId("pause").click();
+    if (!byId("pause").hidden) byId("pause").click();
   } else {
     return;
   }

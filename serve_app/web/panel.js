@@ -50,7 +50,7 @@ export class Panel {
 
   draw(record, name) {
     byId("panel-title").replaceChildren(`Record ${record.userseq} of `, isolated(record.authid ?? ""));
-    byId("panel-name").textContent = `log ${name.replace("/", ", index ")}`;
+    byId("panel-name").textContent = `Log ${name.replace("/", ", index ")}`;
     const { data, ...attributes } = record;
     const fields = typeof data === "object" && data !== null && !Array.isArray(data) ? data : {};
     byId("panel-data").replaceChildren(...lines(fields));

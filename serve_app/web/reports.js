@@ -57,7 +57,7 @@ export class Reports {
       const headers = { "Idempotency-Key": `${this.key}-${format}` };
       const response = await call("POST", "/v1/reports", { body, headers });
       this.dialog.close();
-      this.watch(response.headers.get("location"), user, format);
+      this.watch(response.headers.get("location"), new ReportEntry(this.view, format));
     } catch (problem) {
       sayProblem(this.notice, problem);
     } finally {
@@ -65,8 +65,7 @@ export class Reports {
     }
   }
 
-  async watch(path, user, format) {
-    const entry = new ReportEntry(user, format);
+  async watch(path, entry) {
     this.list.prepend(entry.element);
     while (this.list.childElementCount > KEPT_REPORTS) this.list.lastElementChild.remove();
     show(byId("reports"), true);
@@ -99,14 +98,15 @@ export class Reports {
 }
 
 class ReportEntry {
-  constructor(user, format) {
+  constructor(view, format) {
     this.state = make("span", { class: "report-state", role: "status" }, "Waiting to be made");
     this.progress = make("progress", { "aria-label": "Rows written", max: "1" });
     this.result = make("span", { class: "report-result" });
     this.format = format.toUpperCase();
     this.element = make(
       "li", {},
-      make("span", { class: "report-name" }, `${this.format} of `, isolated(user)),
+      make("span", { class: "report-name" }, `${this.format} of `, isolated(view.user)),
+      make("span", { class: "report-range" }, ...visibleNodes(rangeInWords(view))),
       this.state, this.progress, this.result,
     );
   }

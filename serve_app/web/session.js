@@ -62,7 +62,8 @@ export class Session {
     unsay(this.notice);
     byId("who").replaceChildren(...visibleNodes(session.name));
     const scopes = visibleText((session.scopes ?? []).join(", "));
-    byId("who").title = `May: ${scopes}. Until ${session.expires_at}`;
+    const until = session.expires_at ? ` Until ${session.expires_at}.` : "";
+    byId("who").title = `Rights: ${scopes}.${until}`;
     this.turn(true);
     this.onStart();
   }

@@ -86,10 +86,10 @@ export class Table {
       timeCell(record),
       cell("seq", link),
       cell("type", isolated(record.shortType), record.type),
-      cell("symbol", isolated(record.symbol)),
-      cell(`side ${sideClass(record.sideCode)}`, isolated(record.side)),
+      cell("symbol", isolated(record.symbol), record.symbol),
+      cell(`side ${sideClass(record.sideCode)}`, isolated(record.side), record.side),
       quantityCell(record),
-      cell("price", isolated(record.price)),
+      cell("price", isolated(record.price), record.price),
       cell("order", isolated(record.orderId), record.orderId),
       cell("status", isolated(record.status), record.status),
     );
@@ -144,7 +144,7 @@ function timeCell(record) {
 }
 
 function quantityCell(record) {
-  if (record.filled === "") return cell("quantity", isolated(record.quantity));
+  if (record.filled === "") return cell("quantity", isolated(record.quantity), record.quantity);
   const of = record.quantity === "" ? "" : `/${record.quantity}`;
   const content = make("span", {}, isolated(record.filled), isolated(of, { class: "of" }));
   return cell("quantity", content, `${record.filled} filled, of ${record.quantity || "an order"}`);

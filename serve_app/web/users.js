@@ -82,9 +82,11 @@ export class Users {
     const path = pathWith("/v1/users", { prefix, limit: String(PAGE_USERS), cursor });
     try {
       const page = parseExact(await getText(path, signal));
-      const items = page.items.map((item) => this.draw(item));
-      if (further) this.list.append(...items);
-      else this.list.replaceChildren(...items);
+      // The most recently active change places between two pages; nobody is listed twice.
+      const listed = new Set(further ? this.listedUsers() : []);
+      const items = page.items.filter((item) => !listed.has(item.user)).map((item) => this.draw(item));
+      if (!further) this.list.replaceChildren();
+      this.list.append(...items);
       this.cursor = page.next_cursor ?? null;
       show(this.more, this.cursor !== null);
       this.sayCount(prefix);
@@ -94,6 +96,10 @@ export class Users {
       show(this.more, false);
       sayProblem(this.notice, error, () => this.load(false));
     }
+  }
+
+  listedUsers() {
+    return [...this.list.querySelectorAll("a")].map((link) => link.dataset.user);
   }
 
   sayCount(prefix) {
@@ -114,8 +120,8 @@ export class Users {
     const link = make(
       "a", { href: this.linkTo(item.user) },
       isolated(item.user, { class: "user-name" }),
-      make("span", { class: "user-count" }, grouped(item.count)),
-      make("span", { class: "user-last" }, when),
+      make("span", { class: "user-count", title: "Records" }, grouped(item.count)),
+      make("span", { class: "user-last", title: "Time of the last event (UTC)" }, when),
     );
     link.dataset.user = item.user;
     this.mark(link);

@@ -7,7 +7,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx2
@@ -26,11 +27,17 @@ from serve_app.openapi import add_openapi, document
 from serve_app.openapi.parts import _STATUS
 from serve_app.query import create_query
 from serve_app.services import Services
+from storage.append import Outcome, Status
+from storage.control_store import Credential, CredentialKind
+from storage.shard_reads import LookupPage, UserSummary
+from storage.user_records import Page
 from tests.unit.test_docs import statuses_by_code
-from tradetrail.errors import Unauthenticated
+from tradetrail.errors import NotFound, StorageFull, Unauthenticated
 from tradetrail.event import Event, Limits, Refusal
+from tradetrail.filters import Filter, HistoryQuery
 from tradetrail.meter import Sample
-from tradetrail.report import parse_request
+from tradetrail.record import Record
+from tradetrail.report import ReportRequest, ReportRow, ReportStatus, parse_request
 from tradetrail.scan import scan_batch, scan_binary, scan_structured
 from tradetrail.scan_event import CONTROL
 from tradetrail.tokens import SCOPES, Principal
@@ -54,15 +61,133 @@ class Holders:
             raise Unauthenticated("invalid_token", "not known")
         return Principal("someone", self.scopes)
 
+    def forget(self) -> None:
+        return None
+
+
+NS = 1_767_323_045_123_456_789
+TEXT = json.dumps(document()["components"]["schemas"]["Event"]["examples"][0]).encode()  # type: ignore[index]  # JSON
+RECORD = Record(7, "00", 41, NS, TEXT)
+REQUEST = ReportRequest("csv", users=("jane", "joe"), from_="2026-01-01T00:00:00Z")
+OPEN_REPORT = ReportRow("queued-one", "someone", REQUEST, ReportStatus.QUEUED, NS)
+DONE_REPORT = ReportRow(
+    "done-one",
+    "someone",
+    REQUEST,
+    ReportStatus.SUCCEEDED,
+    NS,
+    finished_ns=NS + 1,
+    expires_ns=NS + 2,
+    size_bytes=3,
+    sha256="00" * 32,
+    filename="tradetrail-several-users-done-one.csv",
+)
+FAILED_REPORT = ReportRow(
+    "failed-one",
+    "someone",
+    REQUEST,
+    ReportStatus.FAILED,
+    NS,
+    error_code="report_failed",
+    error_detail="lost",
+)
+
+
+@dataclass
+class Counted:
+    start_ns: int
+    type: str
+    count: int
+
 
 class House:
-    """The shards and the control actor as far as the open routes ask them; more is asked in no test here."""
+    """One shard, the control actor and the exports: each answers what its kind of answer can hold."""
 
     async def status(self) -> dict[str, int]:
         return {"size": 42}
 
+    async def append(self, events: list[Event]) -> list[Outcome]:
+        refusal = Refusal("conflict", "another event", "/id")
+        found = {
+            "again": Outcome(Status.DUPLICATE, 3, 5),
+            "other": Outcome(Status.REJECTED, 3, 5, refusal),
+        }
+        if any(event.id == "full" for event in events):
+            raise StorageFull("disk_nearly_full", "full", retry_after_s=10)
+        return [found.get(event.id, Outcome(Status.STORED, 7, 41)) for event in events]
+
+    async def history(self, query: HistoryQuery, start: int, limit: int) -> Page:
+        return Page([RECORD], 8 if limit == 1 else 0)
+
+    async def plan(self, query: HistoryQuery) -> None:
+        return None
+
+    async def lookup(self, wanted: Filter, first: int, limit: int) -> LookupPage:
+        return LookupPage([RECORD], 42 if limit == 1 else 0, 42)
+
+    async def recent_users(self, limit: int, system: bool) -> list[UserSummary]:
+        return [
+            UserSummary("jane", 7, NS * 2, NS * 2, NS),
+            UserSummary("joe", 1, NS * 2, NS * 2, NS),
+        ]
+
+    async def record(self, logindex: int) -> tuple[str, Record] | None:
+        return ("jane", RECORD) if logindex == 41 else None
+
+    async def summary(self, plan: None, bucket: str) -> list[Counted]:
+        return [Counted(NS, "a", 1), Counted(NS, "b", 2), Counted(NS * 2, "a", 3)]
+
+    async def stream(
+        self, plan: None, form: str, profile: str, start: int, descending: bool
+    ) -> AsyncGenerator[bytes, None]:
+        yield b"piece"
+
     async def numbers(self) -> list[Sample]:
         return [Sample("tradetrail_feed_viewers", (), 3)]
+
+    async def open_session(self, secret: str) -> tuple[str, Principal]:
+        return "session", Principal("someone", SCOPES, NS)
+
+    async def close_session(self, secret: str) -> None:
+        return None
+
+    async def create_key(
+        self, name: str, scopes: tuple[str, ...], lifetime_s: int
+    ) -> tuple[str, str]:
+        return "tt_aaaaaaaaaaaa_secret", "aaaaaaaaaaaa"
+
+    async def keys(self) -> list[Credential]:
+        holder = Principal("oms", ("audit:write",))
+        return [
+            Credential(1, CredentialKind.KEY, holder, "aaaaaaaaaaaa", NS),
+            Credential(1, CredentialKind.KEY, holder, "bbbbbbbbbbbb", NS, NS + 1),
+        ]
+
+    async def revoke_key(self, key_id: str) -> None:
+        if key_id != "aaaaaaaaaaaa":
+            raise NotFound("no_such_token", "no such key")
+
+    async def create_report(
+        self, principal: Principal, request: ReportRequest, claim_key: str
+    ) -> ReportRow:
+        return OPEN_REPORT
+
+    async def report(self, principal: Principal, report_id: str) -> ReportRow:
+        return {row.id: row for row in (OPEN_REPORT, DONE_REPORT, FAILED_REPORT)}[report_id]
+
+    async def reports(self, principal: Principal) -> list[ReportRow]:
+        return [OPEN_REPORT, DONE_REPORT, FAILED_REPORT]
+
+    async def report_content(
+        self, principal: Principal, report_id: str
+    ) -> tuple[ReportRow, AsyncGenerator[bytes, None]]:
+        async def chunks() -> AsyncGenerator[bytes, None]:
+            yield b"a,b"
+
+        return DONE_REPORT, chunks()
+
+    async def remove_report(self, principal: Principal, report_id: str) -> ReportRow | None:
+        return OPEN_REPORT if report_id == OPEN_REPORT.id else None
 
 
 def services(*scopes: str) -> Services:
@@ -108,7 +233,13 @@ def routes(app: FastAPI, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def call(
-    method: str, url: str, *scopes: str, token: str = "known", accept: str = "*/*"
+    method: str,
+    url: str,
+    *scopes: str,
+    token: str = "known",
+    accept: str = "*/*",
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
 ) -> httpx2.Response:
     """One request to whichever application answers it, by a caller with these scopes."""
 
@@ -116,10 +247,12 @@ def call(
         is_ingest = url.startswith("/v1/events")
         app = (create_ingest if is_ingest else create_query)(services(*scopes))
         transport = httpx2.ASGITransport(app=app)
-        headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
+        sent = {"Accept": accept} | (headers or {})
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
             target = url.removeprefix("/v1/events") or "/" if is_ingest else url
-            return await client.request(method, target, headers=headers)
+            return await client.request(method, target, headers=sent, content=body)
 
     return asyncio.run(asked())
 
@@ -309,6 +442,107 @@ def test_every_example_is_of_its_schema() -> None:
     assert seen > 20
 
 
+STRUCTURED, BATCHED = "application/cloudevents+json", "application/cloudevents-batch+json"
+
+
+def event(**changes: object) -> Json:
+    return json.loads(TEXT) | changes  # type: ignore[no-any-return]  # an object
+
+
+#: Method, path in the document, what is asked, expected status; then headers and body.
+ASKED: list[tuple[str, str, str, int, dict[str, str], object]] = [
+    ("POST", "/v1/events", "/v1/events", 200, {"Content-Type": STRUCTURED}, event()),
+    (
+        "POST",
+        "/v1/events",
+        "/v1/events",
+        200,
+        {"Content-Type": BATCHED, "Prefer": "return=minimal"},
+        [event()],
+    ),
+    ("POST", "/v1/events", "/v1/events", 200, {"Content-Type": BATCHED}, []),
+    (
+        "POST",
+        "/v1/events",
+        "/v1/events",
+        207,
+        {"Content-Type": BATCHED},
+        [event(), event(id="again"), event(id="other"), {}],
+    ),
+    ("POST", "/v1/events", "/v1/events", 422, {"Content-Type": STRUCTURED}, event(authid="")),
+    ("POST", "/v1/events", "/v1/events", 400, {"Content-Type": BATCHED}, {}),
+    ("POST", "/v1/events", "/v1/events", 415, {"Content-Encoding": "br"}, {}),
+    ("POST", "/v1/events", "/v1/events", 507, {"Content-Type": STRUCTURED}, event(id="full")),
+    ("GET", "/v1/history", "/v1/history?user=jane", 200, {}, None),
+    ("GET", "/v1/history", "/v1/history?user=jane&limit=1", 200, {}, None),
+    ("GET", "/v1/history", "/v1/history", 400, {}, None),
+    ("GET", "/v1/history/summary", "/v1/history/summary?user=jane", 200, {}, None),
+    ("GET", "/v1/lookup", "/v1/lookup?ClOrdID=A1", 200, {}, None),
+    ("GET", "/v1/lookup", "/v1/lookup?ClOrdID=A1&limit=1", 200, {}, None),
+    ("GET", "/v1/users", "/v1/users?limit=1", 200, {}, None),
+    ("GET", "/v1/records/{log}/{logindex}", "/v1/records/00/41", 200, {}, None),
+    ("GET", "/v1/records/{log}/{logindex}", "/v1/records/00/40", 404, {}, None),
+    ("GET", "/v1/feed", "/v1/feed", 400, {}, None),
+    ("POST", "/v1/reports", "/v1/reports", 202, {}, {"user": "jane", "format": "csv"}),
+    ("POST", "/v1/reports", "/v1/reports", 400, {}, {"format": "csv"}),
+    ("GET", "/v1/reports", "/v1/reports?limit=2", 200, {}, None),
+    ("GET", "/v1/reports/{report_id}", "/v1/reports/queued-one", 200, {}, None),
+    ("GET", "/v1/reports/{report_id}", "/v1/reports/done-one", 200, {}, None),
+    ("GET", "/v1/reports/{report_id}", "/v1/reports/failed-one", 200, {}, None),
+    ("GET", "/v1/reports/{report_id}/content", "/v1/reports/done-one/content", 200, {}, None),
+    ("DELETE", "/v1/reports/{report_id}", "/v1/reports/queued-one", 200, {}, None),
+    ("DELETE", "/v1/reports/{report_id}", "/v1/reports/done-one", 204, {}, None),
+    ("POST", "/v1/session", "/v1/session", 200, {}, {"token": "tt_a_b"}),
+    ("POST", "/v1/session", "/v1/session", 400, {}, []),
+    ("GET", "/v1/session", "/v1/session", 200, {}, None),
+    ("DELETE", "/v1/session", "/v1/session", 204, {}, None),
+    ("POST", "/v1/tokens", "/v1/tokens", 201, {}, {"name": "oms", "scopes": ["audit:write"]}),
+    ("POST", "/v1/tokens", "/v1/tokens", 400, {}, {"name": "oms"}),
+    ("GET", "/v1/tokens", "/v1/tokens", 200, {}, None),
+    ("DELETE", "/v1/tokens/{key_id}", "/v1/tokens/aaaaaaaaaaaa", 204, {}, None),
+    ("DELETE", "/v1/tokens/{key_id}", "/v1/tokens/bbbbbbbbbbbb", 404, {}, None),
+]
+#: Headers that stand in an answer only where there is something to say.
+SOMETIMES = {"Link", "Preference-Applied"}
+
+
+@pytest.mark.parametrize(("method", "path", "url", "status", "headers", "body"), ASKED)
+def test_an_answer_is_as_it_is_described(
+    method: str, path: str, url: str, status: int, headers: dict[str, str], body: object
+) -> None:
+    content = b"" if body is None else encoded(body)
+    found = call(method, url, *SCOPES, headers=headers, body=content)
+    assert found.status_code == status, found.text
+    described = DOCUMENT["paths"][path][method.lower()]["responses"][str(status)]
+    missing = set(described.get("headers", {})) - SOMETIMES
+    assert {name for name in missing if name not in found.headers} == set()
+    media_type = found.headers.get("content-type", "")
+    if not found.content:
+        assert "content" not in described
+    elif media_type.endswith("json"):
+        schema = described["content"][media_type]["schema"]
+        assert mistakes(schema, found.json()) == []
+        if "x-problem-codes" in described:
+            assert found.json()["code"] in described["x-problem-codes"]
+    else:
+        assert media_type in described["content"]
+
+
+def test_headers_that_are_described_as_occasional_come_on_their_occasion() -> None:
+    for url in ("/v1/history?user=jane&limit=1", "/v1/lookup?ClOrdID=A1&limit=1"):
+        assert 'rel="next"' in call("GET", url, *SCOPES).headers["Link"]
+    batch = {"Content-Type": BATCHED, "Prefer": "return=minimal"}
+    found = call("POST", "/v1/events", *SCOPES, headers=batch, body=b"[]")
+    assert found.headers["Preference-Applied"] == "return=minimal"
+
+
+@pytest.mark.parametrize("form", ["application/x-ndjson", "text/csv"])
+def test_a_streamed_history_has_the_media_type_that_was_asked_for(form: str) -> None:
+    found = call("GET", "/v1/history?user=jane", *SCOPES, accept=form)
+    assert found.headers["content-type"].partition(";")[0] == form
+    assert found.content == b"piece"
+
+
 def test_every_answer_in_json_has_an_example() -> None:
     for where, media_type, body in contents():
         if media_type == "application/json" and "/openapi.json" not in where:
@@ -388,23 +622,23 @@ ACCEPTED_CHANGES: list[Json] = [
 
 @pytest.mark.parametrize("change", REFUSED_CHANGES)
 def test_the_schema_refuses_what_the_scan_refuses(change: Json) -> None:
-    event = GOOD | change
-    assert isinstance(scan_structured(encoded(event), LIMITS), Refusal)
-    assert mistakes(component("Event"), event)
+    changed = GOOD | change
+    assert isinstance(scan_structured(encoded(changed), LIMITS), Refusal)
+    assert mistakes(component("Event"), changed)
 
 
 @pytest.mark.parametrize("name", ["specversion", "id", "source", "type", "authid"])
 def test_the_schema_requires_what_the_scan_requires(name: str) -> None:
-    event = {other: value for other, value in GOOD.items() if other != name}
-    assert isinstance(scan_structured(encoded(event), LIMITS), Refusal)
-    assert mistakes(component("Event"), event)
+    without = {other: value for other, value in GOOD.items() if other != name}
+    assert isinstance(scan_structured(encoded(without), LIMITS), Refusal)
+    assert mistakes(component("Event"), without)
 
 
 @pytest.mark.parametrize("change", ACCEPTED_CHANGES)
 def test_the_schema_takes_what_the_scan_takes(change: Json) -> None:
-    event = GOOD | change
-    assert isinstance(scan_structured(encoded(event), LIMITS), Event)
-    assert mistakes(component("Event"), event) == []
+    changed = GOOD | change
+    assert isinstance(scan_structured(encoded(changed), LIMITS), Event)
+    assert mistakes(component("Event"), changed) == []
 
 
 def test_control_characters_are_the_same_for_the_schema_and_the_scan() -> None:

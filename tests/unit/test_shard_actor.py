@@ -105,7 +105,8 @@ def test_what_arrives_during_a_flush_goes_in_few_groups_and_nothing_shows_before
         assert await house.history() == []
         assert not first.done()
         house.may_flush.set()
-        outcomes = [*(await first), *(out for task in later for out in await task)]
+        answers = await asyncio.gather(first, *later)
+        outcomes = [outcome for answer in answers for outcome in answer]
         assert [outcome.userseq for outcome in outcomes] == list(range(1, 41))
         assert await house.history() == list(range(1, 41))
         groups = [
