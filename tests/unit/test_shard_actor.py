@@ -81,6 +81,15 @@ class House:
         page = await self.actor.history(HistoryQuery(user), 0, 1_000)
         return [record.userseq for record in page.records]
 
+    def close(self) -> None:
+        """End its threads before the database they read is let go."""
+        actor = self.actor
+        for task in actor._tasks:
+            task.cancel()
+        for pool in (actor._writer, actor._flusher, actor._reader, actor._indexing):
+            pool.shutdown(wait=True, cancel_futures=True)
+        actor._store.close()
+
     async def until_flushing(self) -> None:
         assert await asyncio.to_thread(self.flushing.wait, 20)
 
@@ -89,7 +98,7 @@ class House:
 def house(tmp_path: Path) -> Iterator[House]:
     built = House(tmp_path)
     yield built
-    built.actor._store.close()
+    built.close()
 
 
 def test_what_arrives_during_a_flush_goes_in_few_groups_and_nothing_shows_before(
@@ -173,7 +182,7 @@ def test_a_body_of_bytes_over_the_queue_is_refused(tmp_path: Path) -> None:
         with pytest.raises(Backpressure):
             await house.append(*(event(number, note="x" * 60_000) for number in range(20)))
         assert [out.status for out in await house.append(event(1))] == [Status.STORED]
-        house.actor._store.close()
+        house.close()
 
     run(work())
 
@@ -182,13 +191,13 @@ def test_a_disk_nearly_full_refuses_writes_and_reads_go_on(tmp_path: Path) -> No
     async def work() -> None:
         house = House(tmp_path)
         await house.append(event(1))
-        house.actor._store.close()
+        house.close()
         house = House(tmp_path, disk_low_water_bytes=2**62)
         with pytest.raises(StorageFull) as refusal:
             await house.append(event(2))
         assert (refusal.value.status, refusal.value.retry) == (507, True)
         assert await house.history() == [1]
-        house.actor._store.close()
+        house.close()
 
     run(work())
 
@@ -254,7 +263,7 @@ def test_lookups_find_what_was_just_stored_and_numbers_are_told(house: House) ->
 
 def test_a_store_that_does_not_open_answers_with_its_reason(tmp_path: Path) -> None:
     house = House(tmp_path)
-    house.actor._store.close()
+    house.close()
     (tmp_path / "data" / "shards" / "00" / "db" / "CURRENT").unlink()
 
     async def work() -> None:
