@@ -63,8 +63,15 @@ class Dechunker:
         self._held = b""
         #: Bytes still to come of the current chunk, its line end included.
         self._left = 0
-        #: Set once the last chunk was seen.
+        #: The current chunk is the empty one that ends the body; no trailers are expected after it.
+        self._last = False
+        #: Set once the whole body was seen.
         self.ended = False
+
+    @property
+    def surplus(self) -> int:
+        """Bytes that came after the last chunk."""
+        return len(self._held) if self.ended else 0
 
     def feed(self, data: bytes) -> bytes:
         """The content that these bytes complete."""
@@ -77,13 +84,14 @@ class Dechunker:
                 self._left -= len(part)
                 # The last two bytes of a chunk are its line end.
                 parts.append(part[: len(part) - max(0, 2 - self._left)])
+                self.ended = self._last and not self._left
                 continue
             line, mark, rest = self._held.partition(b"\r\n")
             if not mark:
                 break
             self._held = rest
             size = int(line.partition(b";")[0], 16)
-            self.ended = size == 0
+            self._last = size == 0
             self._left = size + 2
         return b"".join(parts)
 
@@ -101,7 +109,7 @@ class AnswerReader:
         """The answer, once these bytes complete it.
 
         Raises:
-            ValueError: this is no HTTP, or a body whose end cannot be known.
+            ValueError: this is no HTTP, a body whose end cannot be known, or more than the answer.
         """
         if not self._head:
             self._held += data
@@ -115,10 +123,14 @@ class AnswerReader:
             self._held += self._chunks.feed(data)
             if not self._chunks.ended:
                 return None
+            surplus = self._chunks.surplus
         else:
             self._held += data
             if len(self._held) < self._length:
                 return None
+            surplus = len(self._held) - self._length
+        if surplus:
+            raise ValueError(f"{surplus} bytes follow the answer")
         status = int(self._head[9:12])
         return Answer(status, bytes(self._held), _CLOSES.search(self._head) is not None)
 

@@ -86,7 +86,7 @@ def add_history(app: FastAPI, services: Services) -> None:
         numeric = all(
             part.isascii() and part.isdigit() and len(part) < 20 for part in (log, logindex)
         )
-        if not numeric or len(log) < 2 or int(log) >= len(services.shards):
+        if not numeric or int(log) >= len(services.shards) or log_name(int(log)) != log:
             raise absent
         found = await services.shards[int(log)].record(int(logindex))
         if found is None:

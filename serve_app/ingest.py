@@ -14,7 +14,7 @@ from serve_app.metering import Metered
 from serve_app.problems import install_problems
 from serve_app.services import EventOutcome, Services
 from storage.hashing import shard_of
-from tradetrail.errors import Invalid, TradeTrailError
+from tradetrail.errors import Invalid, TradeTrailError, Unavailable
 from tradetrail.event import Event, Limits, Refusal
 from tradetrail.inflate import inflate
 from tradetrail.meter import Meter
@@ -109,7 +109,7 @@ async def _store(services: Services, items: Sequence[Event | Refusal]) -> list[d
     results = await asyncio.gather(*calls, return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     if failures and len(failures) == len(results) and not any(answers):
-        raise failures[0]
+        raise _failed(failures[0])
     for (shard, indexes), result in zip(by_shard.items(), results, strict=True):
         if isinstance(result, BaseException):
             refusal = _failure(result)
@@ -121,10 +121,20 @@ async def _store(services: Services, items: Sequence[Event | Refusal]) -> list[d
     return answers
 
 
-def _failure(error: BaseException) -> Refusal:
+def _failed(error: BaseException) -> TradeTrailError:
+    """The error a shard's call ended with; whatever is not ours leaves the outcome unknown."""
     if isinstance(error, TradeTrailError):
-        return Refusal(error.code, error.detail, "", error.retry)
-    return Refusal("internal_error", "The shard failed on this event; send it again.", "", True)
+        return error
+    failed = Unavailable(
+        "outcome_unknown", "The shard failed on this; send the same events again.", 503, "", 1
+    )
+    failed.__cause__ = error
+    return failed
+
+
+def _failure(error: BaseException) -> Refusal:
+    failed = _failed(error)
+    return Refusal(failed.code, failed.detail, "", failed.retry)
 
 
 def _refused(index: int, refusal: Refusal) -> dict[str, object]:

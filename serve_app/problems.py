@@ -48,7 +48,10 @@ def install_problems(app: FastAPI) -> None:
         code = {404: "no_such_route", 405: "method_not_allowed"}.get(
             error.status_code, "http_error"
         )
-        return problem(TradeTrailError(code, str(error.detail), error.status_code))
+        answer = problem(TradeTrailError(code, str(error.detail), error.status_code))
+        # For instance Allow, which belongs to each 405.
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(Exception)
     async def nobody(_: Request, __: Exception) -> Response:

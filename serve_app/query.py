@@ -45,7 +45,7 @@ def create_query(services: Services) -> FastAPI:
     add_feed(app, services)
     add_reports(app, services)
     add_tokens(app, services)
-    add_openapi(app)
+    add_openapi(app, services.limits)
     _add_page(app)
     return app
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 from rocksdict import (
@@ -25,7 +26,7 @@ from rocksdict import (
 )
 
 from storage.layout import FAMILIES
-from storage.write_ahead_log import cut_torn, find_torn_tail
+from storage.write_ahead_log import cut_torn, find_torn_tail, sole_owner
 from tradetrail.errors import Corrupt, Internal, StorageFull, TradeTrailError, Unavailable
 
 __all__ = ["Batch", "Database", "DatabaseSettings", "classify"]
@@ -34,6 +35,10 @@ __all__ = ["Batch", "Database", "DatabaseSettings", "classify"]
 _BLOOMED = ("ids", "users")
 #: The rest is encrypted or hashed and does not compress.
 _COMPRESSED = ("lookup", "zones")
+
+
+#: Databases this process owns: a second opening must not touch the lock file of the first.
+_OWNED: WeakValueDictionary[Path, Database] = WeakValueDictionary()
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True):
@@ -59,11 +64,15 @@ def classify(error: Exception, doing: str) -> TradeTrailError:
     if "Corruption" in text or "corrupt" in text.lower():
         return Corrupt("database_corrupt", f"{doing} found damaged data: {text[:300]}")
     if "lock" in text.lower() and "LOCK" in text:
-        return Unavailable(
-            "database_locked",
-            f"{doing}: another process holds this database; only one may own a shard.",
-        )
+        return _locked(doing, "another process")
     return Internal("database_error", f"{doing} failed: {text[:300]}")
+
+
+def _locked(doing: str, holder: str) -> Unavailable:
+    return Unavailable(
+        "database_locked",
+        f"{doing}: {holder} holds this database; only one may own a shard.",
+    )
 
 
 class Batch:
@@ -111,14 +120,35 @@ class Database:
         self.path = path
         #: Bytes of an unfinished write that were cut off behind the last whole one at this opening.
         self.torn_tail_bytes = 0
+        self._families: dict[str, Rdict] = {}
+        self._handles: dict[str, ColumnFamily] = {}
         self._names = names
         self._settings = settings
         self._secondary = secondary
-        if secondary is None and (torn := find_torn_tail(path)) is not None:
-            # By our own hand: RocksDB was seen to read a tail of garbage for ever.
-            cut_torn(torn, path.with_name("torn"))
-            self.torn_tail_bytes = torn.dropped_bytes
+        if secondary is None:
+            if path.resolve() in _OWNED:
+                raise _locked(f"Opening {path.name}", "this process")
+            self._cut_unfinished_write()
         self._open()
+        if secondary is None:
+            _OWNED[path.resolve()] = self
+
+    def _cut_unfinished_write(self) -> None:
+        """Judge the logs under the lock: RocksDB's strictest mode passes over zeroed records in silence."""
+        if not self.path.is_dir():
+            return
+        doing = f"Judging the write-ahead log of {self.path.name}"
+        try:
+            with sole_owner(self.path) as alone:
+                if not alone:
+                    raise _locked(doing, "another process")
+                torn = find_torn_tail(self.path)
+                if torn is not None:
+                    # By our own hand: RocksDB was seen to read a tail of garbage for ever.
+                    cut_torn(torn, self.path.with_name("torn"))
+                    self.torn_tail_bytes = torn.dropped_bytes
+        except OSError as error:
+            raise classify(error, doing) from error
 
     def _open(self) -> None:
         cache = Cache(self._settings.block_cache_bytes)
@@ -134,9 +164,15 @@ class Database:
                 self._db = Rdict(str(self.path), main, families, access)
             else:
                 self._db = Rdict(str(self.path), main, families)
-            self._families = {name: self._db.get_column_family(name) for name in self._names}
-            self._handles = {name: self._db.get_column_family_handle(name) for name in self._names}
         except Exception as error:
+            raise classify(error, f"Opening {self.path.name}") from error
+        try:
+            for name in self._names:
+                self._families[name] = self._db.get_column_family(name)
+                self._handles[name] = self._db.get_column_family_handle(name)
+        except Exception as error:
+            # The error's traceback keeps this object alive, and with it the lock.
+            self.close()
             raise classify(error, f"Opening {self.path.name}") from error
 
     def batch(self) -> Batch:
@@ -213,7 +249,11 @@ class Database:
         for family in self._families.values():
             family.close()
         self._families.clear()
-        self._db.close()
+        try:
+            self._db.close()
+        finally:
+            if _OWNED.get(self.path.resolve()) is self:
+                del _OWNED[self.path.resolve()]
 
     def _entry(self, cursor: RdictIter, family: str) -> tuple[bytes, bytes] | None:
         if not cursor.valid():

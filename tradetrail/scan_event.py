@@ -68,6 +68,7 @@ def exact_event(text: bytes, limits: Limits, allow_service_user: bool) -> Event:
         for name, item in value.items()
         if item is not None and name not in ("data", "data_base64")
     }
+    _check_reserved(value)
     _check_required(attributes)
     for name, item in attributes.items():
         _check_attribute(name, item, limits)
@@ -105,12 +106,16 @@ def refused(code: str, detail: str, attribute: str = "") -> ScanRefused:
     return ScanRefused(Refusal(code, detail, f"/{attribute}" if attribute else ""))
 
 
-def _check_required(attributes: dict[str, Any]) -> None:
+def _check_reserved(value: dict[str, Any]) -> None:
+    """A null is no attribute, but its name would stand twice in the record as it is served."""
     for name in RESERVED_ATTRIBUTES:
-        if name in attributes:
+        if name in value:
             raise refused(
                 "reserved_attribute", f"{name} is given by the service; leave it out.", name
             )
+
+
+def _check_required(attributes: dict[str, Any]) -> None:
     for name in REQUIRED_ATTRIBUTES:
         if name not in attributes:
             raise refused("missing_attribute", f"The attribute {name} is required.", name)

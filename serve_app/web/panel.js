@@ -36,6 +36,8 @@ export class Panel {
     this.stopper = new AbortController();
     const { signal } = this.stopper;
     show(this.place, true);
+    // Where the panel covers everything, the keyboard and a screen reader go with it.
+    if (window.getComputedStyle(this.place).position === "fixed") this.place.focus();
     show(this.content, false);
     byId("panel-title").textContent = "Record";
     say(this.notice, { title: "Loading the record…" });

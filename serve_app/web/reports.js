@@ -46,15 +46,17 @@ export class Reports {
 
   async ask() {
     const { user, from, to, types } = this.view;
-    const format = new FormData(byId("report-form")).get("format");
+    const choice = new FormData(byId("report-form")).get("format");
+    const format = choice === "spreadsheet" ? "csv" : choice;
     const body = { user, format, timezone: "UTC" };
+    if (choice === "spreadsheet") body.profile = "spreadsheet";
     if (from !== "") body.from = from;
     if (to !== "") body.to = to;
     if (types.length > 0) body.type = types;
     const button = byId("report-ask");
     button.disabled = true;
     try {
-      const headers = { "Idempotency-Key": `${this.key}-${format}` };
+      const headers = { "Idempotency-Key": `${this.key}-${choice}` };
       const response = await call("POST", "/v1/reports", { body, headers });
       this.dialog.close();
       this.watch(response.headers.get("location"), new ReportEntry(this.view, format));

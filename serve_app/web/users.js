@@ -27,6 +27,7 @@ export class Users {
     this.input.addEventListener("keydown", (event) => this.pressed(event));
     this.list.addEventListener("keydown", (event) => this.pressed(event));
     this.list.addEventListener("click", (event) => this.clicked(event));
+    this.list.addEventListener("focusin", (event) => this.entered(event.target.closest("a")));
     this.more.addEventListener("click", () => this.load(true));
     byId("user-form").addEventListener("submit", (event) => this.submitted(event));
   }
@@ -67,6 +68,13 @@ export class Users {
     for (const link of this.list.querySelectorAll("a")) this.mark(link);
   }
 
+  // One user at a time is in the tab order; the arrow keys move it.
+  entered(link) {
+    if (link === null) return;
+    for (const other of this.list.querySelectorAll('a[tabindex="0"]')) other.tabIndex = -1;
+    link.tabIndex = 0;
+  }
+
   mark(link) {
     if (link.dataset.user === this.chosen) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
@@ -89,6 +97,7 @@ export class Users {
       this.list.append(...items);
       this.cursor = page.next_cursor ?? null;
       show(this.more, this.cursor !== null);
+      this.entered(this.list.querySelector('a[tabindex="0"]') ?? this.list.querySelector("a"));
       this.sayCount(prefix);
     } catch (error) {
       if (isAbort(error)) return;
@@ -118,7 +127,7 @@ export class Users {
     const last = utc(item.last_time ?? "");
     const when = last === null ? "" : `${last.date} ${last.clock.slice(0, 8)}`;
     const link = make(
-      "a", { href: this.linkTo(item.user) },
+      "a", { href: this.linkTo(item.user), tabindex: "-1" },
       isolated(item.user, { class: "user-name" }),
       make("span", { class: "user-count", title: "Records" }, grouped(item.count)),
       make("span", { class: "user-last", title: "Time of the last event (UTC)" }, when),

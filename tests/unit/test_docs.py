@@ -54,7 +54,7 @@ ELSEWHERE = {
     "internal_error": {"500", EVENT},
 }
 #: Places that hand on a code that was named elsewhere.
-HANDED_ON = {"error.code"}
+HANDED_ON = {"error.code", "failed.code"}
 
 
 def table(name: str) -> list[list[str]]:

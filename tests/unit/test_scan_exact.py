@@ -437,3 +437,14 @@ def test_data_base64_is_a_string_of_base64(value: str) -> None:
     (found,) = scan_batch(f"[{text}]".encode(), Limits())
     assert isinstance(found, Refusal)
     assert found.code == "invalid_attribute"
+
+
+@pytest.mark.parametrize("name", ["userseq", "log", "logindex", "storedtime"])
+@pytest.mark.parametrize("value", ["null", '"7"', "7"])
+def test_a_name_of_the_services_own_is_refused_whatever_it_holds(name: str, value: str) -> None:
+    text = (
+        f'{{"specversion":"1.0","id":"1","source":"/s","type":"t","authid":"u","{name}":{value}}}'
+    )
+    (found,) = scan_batch(f"[{text}]".encode(), Limits())
+    assert isinstance(found, Refusal)
+    assert (found.code, found.pointer) == ("reserved_attribute", f"/{name}")
