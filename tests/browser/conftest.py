@@ -10,10 +10,12 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.endpoint import Endpoint
 from tests.browser.watched import Watched
@@ -68,38 +70,60 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def session_cookie(endpoint: Endpoint) -> tuple[str, str]:
-    """One session for all tabs that are signed in: what the page's own sign-in gives is tested once."""
+def signed_in(browser: Browser, endpoint: Endpoint) -> Iterator[BrowserContext]:
+    """One signed-in browser window for all tabs: what the page's own sign-in gives is tested once."""
     answer = httpx2.post(f"{endpoint.url}/v1/session", json={"token": endpoint.token}, timeout=60)
     assert answer.status_code == 200, answer.text
     ((name, value),) = answer.cookies.items()
-    return name, value
+    with _window(browser) as context:
+        context.add_cookies([{"name": name, "value": value, "url": endpoint.url, "httpOnly": True}])
+        yield context
 
 
 @pytest.fixture
-def watched(browser: Browser, endpoint: Endpoint) -> Iterator[Watched]:
-    """A tab of its own where nobody is signed in; fails the test on what no test said it expects."""
+def hosts(endpoint: Endpoint) -> set[str]:
+    """Where the test's tab may fetch from."""
+    return {urlsplit(endpoint.url).netloc}
+
+
+@pytest.fixture
+def refusals() -> set[tuple[int, str]]:
+    """Status and path of the refusals that a test expects."""
+    # Whether somebody is signed in can only be asked, and no is an answer.
+    return {(401, "/v1/session")}
+
+
+@pytest.fixture
+def tab(browser: Browser, hosts: set[str], refusals: set[tuple[int, str]]) -> Iterator[Page]:
+    """A tab where nobody is signed in, on an empty page; what no test expects there fails the test."""
+    with _window(browser) as context, _watched(context.new_page(), hosts, refusals) as page:
+        yield page
+
+
+@pytest.fixture
+def page(
+    signed_in: BrowserContext, hosts: set[str], refusals: set[tuple[int, str]]
+) -> Iterator[Page]:
+    """A tab that is signed in, on an empty page; what no test expects there fails the test."""
+    with _watched(signed_in.new_page(), hosts, refusals) as page:
+        yield page
+
+
+@contextmanager
+def _window(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 800}, accept_downloads=True, reduced_motion="reduce"
     )
-    seen = Watched(context.new_page(), endpoint.url)
-    yield seen
+    yield context
     context.close()
-    assert seen.faults == []
 
 
-@pytest.fixture
-def tab(watched: Watched) -> Page:
-    """The watched tab itself, on an empty page."""
-    return watched.page
-
-
-@pytest.fixture
-def page(tab: Page, endpoint: Endpoint, session_cookie: tuple[str, str]) -> Page:
-    """The watched tab, signed in, on an empty page."""
-    name, value = session_cookie
-    tab.context.add_cookies([{"name": name, "value": value, "url": endpoint.url, "httpOnly": True}])
-    return tab
+@contextmanager
+def _watched(page: Page, hosts: set[str], refusals: set[tuple[int, str]]) -> Iterator[Page]:
+    watched = Watched(page, hosts, refusals)
+    yield page
+    page.close()
+    assert watched.faults == []
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.actions import expect_rows, open_user, sign_in
 from tests.browser.endpoint import Endpoint, orders
-from tests.browser.watched import Watched
 
 pytestmark = pytest.mark.browser
 
@@ -69,24 +68,26 @@ def test_a_one_time_link_works_once_and_leaves_the_address_bar(
 
 
 def test_a_session_that_is_gone_asks_to_sign_in_and_shows_nothing_more(
-    watched: Watched, page: Page, endpoint: Endpoint, user: str
+    tab: Page, endpoint: Endpoint, user: str, refusals: set[tuple[int, str]]
 ) -> None:
-    watched.expect_refusal(401, "/v1/users")
+    refusals.add((401, "/v1/users"))
     endpoint.send(orders(user, 1, 2))
-    open_user(page, endpoint, user)
-    page.context.clear_cookies()
-    page.fill("#user-prefix", "x")
-    expect(page.locator("#sign-in-notice")).to_contain_text("token_required")
-    expect(page.locator("#work")).to_be_hidden()
-    expect(page.locator("tr.record")).to_have_count(0)
+    sign_in(tab, endpoint, endpoint.token)
+    expect(tab.locator("#who")).to_be_visible()
+    open_user(tab, endpoint, user)
+    tab.context.clear_cookies()
+    tab.fill("#user-prefix", "x")
+    expect(tab.locator("#sign-in-notice")).to_contain_text("token_required")
+    expect(tab.locator("#work")).to_be_hidden()
+    expect(tab.locator("tr.record")).to_have_count(0)
 
 
 def test_a_token_that_expires_ends_the_live_feed_and_asks_to_sign_in(
-    watched: Watched, tab: Page, endpoint: Endpoint, user: str
+    tab: Page, endpoint: Endpoint, user: str, refusals: set[tuple[int, str]]
 ) -> None:
     # On a slow machine the token may expire before the feed opens; every call may be the refused one.
     for path in ("/v1/feed", "/v1/history", "/v1/users"):
-        watched.expect_refusal(401, path)
+        refusals.add((401, path))
     made = httpx2.post(
         f"{endpoint.url}/v1/tokens",
         json={"name": "brief", "scopes": ["audit:read"], "expires_in_s": 2},
@@ -100,9 +101,9 @@ def test_a_token_that_expires_ends_the_live_feed_and_asks_to_sign_in(
 
 
 def test_a_token_without_the_right_to_export_is_told_so(
-    watched: Watched, tab: Page, endpoint: Endpoint, user: str
+    tab: Page, endpoint: Endpoint, user: str, refusals: set[tuple[int, str]]
 ) -> None:
-    watched.expect_refusal(403, "/v1/reports")
+    refusals.add((403, "/v1/reports"))
     made = httpx2.post(
         f"{endpoint.url}/v1/tokens",
         json={"name": "reader", "scopes": ["audit:read"]},

@@ -14,23 +14,17 @@ _TELL_BLOCKED = """document.addEventListener("securitypolicyviolation", (event) 
 
 
 class Watched:
-    """Watches ``page``, which may fetch from ``origin`` only."""
+    """Watches ``page``, which may fetch from ``hosts`` only and be refused only what is ``expected``."""
 
-    def __init__(self, page: Page, origin: str) -> None:
-        self.page = page
+    def __init__(self, page: Page, hosts: set[str], expected: set[tuple[int, str]]) -> None:
         self.faults: list[str] = []
-        self._origin = f"{origin}/"
-        # Whether somebody is signed in can only be asked, and no is an answer.
-        self._expected = {(401, "/v1/session")}
+        self._hosts = hosts
+        self._expected = expected
         page.add_init_script(_TELL_BLOCKED)
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("request", self._on_request)
         page.on("response", self._on_response)
-
-    def expect_refusal(self, status: int, path: str) -> None:
-        """This test makes a call of this path be answered with this status."""
-        self._expected.add((status, path))
 
     def _on_console(self, message: ConsoleMessage) -> None:
         # The browser's own line about a refused call says neither path nor status; see `_on_response`.
@@ -38,7 +32,8 @@ class Watched:
             self.faults.append(f"console: {message.text}")
 
     def _on_request(self, request: Request) -> None:
-        if request.url.startswith("http") and not request.url.startswith(self._origin):
+        parts = urlsplit(request.url)
+        if parts.scheme.startswith("http") and parts.netloc not in self._hosts:
             self.faults.append(f"fetched from elsewhere: {request.url}")
 
     def _on_response(self, response: Response) -> None:
