@@ -58,7 +58,7 @@ class Options(msgspec.Struct, frozen=True):
     viewers: int = 500
     watched_users: int = 50
     #: Events a second while viewers watch.
-    rate: float = 250.0
+    rate: float = 100.0
     material: Material = Material()
     #: Tells this run's events from those of any other run.
     run: str = "run"

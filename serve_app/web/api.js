@@ -82,9 +82,13 @@ export async function call(method, path, { body, headers = {}, signal } = {}) {
   throw problem;
 }
 
-/** The text of a GET; a connection that breaks half-way is a Problem too. */
+/** The text of a GET. */
 export async function getText(path, signal) {
-  const response = await call("GET", path, { signal });
+  return textOf(await call("GET", path, { signal }), signal);
+}
+
+/** The text of a response; a connection that breaks half-way is a Problem too. */
+export async function textOf(response, signal) {
   try {
     return await response.text();
   } catch (error) {

@@ -69,7 +69,8 @@ const panel = new Panel({
 const reports = new Reports();
 
 const session = new Session({
-  onStart: () => {
+  onStart: (scopes) => {
+    reports.listable = scopes.includes("audit:export");
     users.load(false);
     view = address.current();
     showUser();
@@ -100,6 +101,7 @@ function showUser() {
   show(byId("trail"), chosen);
   show(byId("invitation"), !chosen);
   users.choose(view.user);
+  reports.choose(view.user);
   if (!chosen) {
     trail.close();
     return;

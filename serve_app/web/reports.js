@@ -1,16 +1,20 @@
-// Asking for a document of the history on show, seeing it being made, and fetching it.
+// Asking for a report of the history on show, seeing it being made, and fetching it. The newest ones of
+// the chosen user are listed; the service keeps them, so they are found again after a reload.
 
-import { call, getText } from "./api.js";
+import { Problem, call, getText, isAbort, textOf } from "./api.js";
 import { byId, make, show } from "./dom.js";
 import { sayProblem, unsay } from "./notice.js";
 import { parseExact } from "./record.js";
 import { isolated, visibleNodes } from "./text.js";
-import { grouped, typesAsTyped } from "./words.js";
+import { grouped, typesAsTyped, utc } from "./words.js";
 
 const POLL_MS_MIN = 400;
 const POLL_MS_MAX = 3000;
-const KEPT_REPORTS = 8;
+const LISTED_REPORTS = 4;
 const REFUSALS_MAX = 5;
+
+// Reports without anything to fetch or to wait for are not listed again.
+const PAST = ["cancelled", "expired"];
 
 const ENDINGS = {
   failed: "Failed",
@@ -25,11 +29,35 @@ export class Reports {
     this.list = byId("report-list");
     this.view = null;
     this.key = "";
+    this.user = "";
+    /** Whether the one who is signed in may see the list of reports. */
+    this.listable = false;
+    this.stopper = new AbortController();
     byId("report-cancel").addEventListener("click", () => this.dialog.close());
     byId("report-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.ask();
     });
+  }
+
+  /** Lists the reports of this user. */
+  async choose(user) {
+    if (user === this.user) return;
+    this.clear();
+    this.user = user;
+    if (user === "" || !this.listable) return;
+    const { signal } = this.stopper;
+    try {
+      const page = parseExact(await getText("/v1/reports", signal));
+      const own = page.items.filter((report) => report.request.user === user);
+      const usable = own.filter((report) => !PAST.includes(report.status));
+      // The newest first; what was asked for in the meantime is on the list already.
+      for (const report of usable.slice(0, LISTED_REPORTS)) this.list.append(...this.enter(report));
+      this.trim();
+    } catch (problem) {
+      // The list is an extra; asking for a report says what is wrong.
+      if (!isAbort(problem) && !(problem instanceof Problem)) throw problem;
+    }
   }
 
   /** Opens the question for this view's user and filter. */
@@ -58,8 +86,10 @@ export class Reports {
     try {
       const headers = { "Idempotency-Key": `${this.key}-${choice}` };
       const response = await call("POST", "/v1/reports", { body, headers });
+      const report = parseExact(await textOf(response));
       this.dialog.close();
-      this.watch(response.headers.get("location"), new ReportEntry(this.view, format));
+      if (report.request.user === this.user) this.list.prepend(...this.enter(report));
+      this.trim();
     } catch (problem) {
       sayProblem(this.notice, problem);
     } finally {
@@ -67,17 +97,30 @@ export class Reports {
     }
   }
 
-  async watch(path, entry) {
-    this.list.prepend(entry.element);
-    while (this.list.childElementCount > KEPT_REPORTS) this.list.lastElementChild.remove();
-    show(byId("reports"), true);
+  // The new element of a report, which is watched from now on; none where it is listed already.
+  enter(report) {
+    const listed = [...this.list.children].some((element) => element.dataset.id === report.id);
+    if (listed) return [];
+    const entry = new ReportEntry(report);
+    queueMicrotask(() => this.watch(report, entry));
+    return [entry.element];
+  }
+
+  trim() {
+    while (this.list.childElementCount > LISTED_REPORTS) this.list.lastElementChild.remove();
+    show(byId("reports"), this.list.childElementCount > 0);
+  }
+
+  async watch(report, entry) {
+    const path = `/v1/reports/${report.id}`;
+    if (entry.update(report, path)) return;
     let pause = POLL_MS_MIN;
     let refusals = 0;
     while (entry.element.isConnected) {
       try {
-        const report = parseExact(await getText(path));
+        const now = parseExact(await getText(path));
         refusals = 0;
-        if (entry.update(report, path)) return;
+        if (entry.update(now, path)) return;
       } catch (problem) {
         refusals += 1;
         const passing = problem.status === 0 || problem.status === 429 || problem.status >= 500;
@@ -93,6 +136,9 @@ export class Reports {
 
   /** Forgets what was asked for; the next person at this screen sees nothing of it. */
   clear() {
+    this.stopper.abort();
+    this.stopper = new AbortController();
+    this.user = "";
     this.list.replaceChildren();
     show(byId("reports"), false);
     if (this.dialog.open) this.dialog.close();
@@ -100,15 +146,19 @@ export class Reports {
 }
 
 class ReportEntry {
-  constructor(view, format) {
+  constructor(report) {
+    const { user, format, from = "", to = "", type = [] } = report.request;
+    const asked = utc(report.created);
+    const when = asked === null ? "" : `asked for ${asked.date} ${asked.clock.slice(0, 5)} UTC`;
     this.state = make("span", { class: "report-state", role: "status" }, "Waiting to be made");
     this.progress = make("progress", { "aria-label": "Rows written", max: "1" });
     this.result = make("span", { class: "report-result" });
     this.format = format.toUpperCase();
     this.element = make(
-      "li", {},
-      make("span", { class: "report-name" }, `${this.format} of `, isolated(view.user)),
-      make("span", { class: "report-range" }, ...visibleNodes(rangeInWords(view))),
+      "li", { "data-id": report.id },
+      make("span", { class: "report-name" }, `${this.format} of `, isolated(user)),
+      make("span", { class: "report-range" }, ...visibleNodes(rangeInWords({ from, to, types: type }))),
+      make("span", { class: "report-range" }, when),
       this.state, this.progress, this.result,
     );
   }

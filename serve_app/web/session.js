@@ -7,7 +7,7 @@ import { sayProblem, unsay } from "./notice.js";
 import { visibleNodes, visibleText } from "./text.js";
 
 export class Session {
-  /** `onStart()` is called when someone is signed in, `onStop()` when nobody is any more. */
+  /** `onStart(scopes)` is called when someone is signed in, `onStop()` when nobody is any more. */
   constructor({ onStart, onStop }) {
     this.onStart = onStart;
     this.onStop = onStop;
@@ -61,11 +61,11 @@ export class Session {
   started(session) {
     unsay(this.notice);
     byId("who").replaceChildren(...visibleNodes(session.name));
-    const scopes = visibleText((session.scopes ?? []).join(", "));
+    const scopes = session.scopes ?? [];
     const until = session.expires_at ? ` Until ${session.expires_at}.` : "";
-    byId("who").title = `Rights: ${scopes}.${until}`;
+    byId("who").title = `Rights: ${visibleText(scopes.join(", "))}.${until}`;
     this.turn(true);
-    this.onStart();
+    this.onStart(scopes);
   }
 
   /** Asks for a token; says why if there is a reason. */

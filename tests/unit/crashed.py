@@ -8,17 +8,6 @@ from pathlib import Path
 
 from storage.database import Database, DatabaseSettings
 
-    "SETTINGS",
-    "copied",
-    "crashed_database",
-    "digests",
-    "fill",
-    "newest_log",
-    "opened",
-    "reopened",
-    "whole_batches",
-]
-
 SETTINGS = DatabaseSettings(block_cache_bytes=2**20, write_buffer_bytes=2**24)
 BATCHES = 12
 
