@@ -124,7 +124,6 @@ def _live(
 ) -> None:
     """A worker's whole life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The parent's own handler of SIGTERM does not survive the start of a fresh interpreter.
     raise_descriptor_limit()
     asyncio.run(_serve(theirs, make, specification))
 
@@ -147,7 +146,11 @@ async def _serve(
                 reply = (True, await work.answer(command))
             except Exception as error:
                 reply = (False, _portable(error))
-            theirs.send(reply)
+            try:
+                theirs.send(reply)
+            except OSError:
+                # The parent was interrupted and wants no answer any more.
+                return
     finally:
         work.close()
 

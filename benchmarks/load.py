@@ -124,11 +124,15 @@ def _measure(given: argparse.Namespace, options: Options) -> Report:
     _print(machine_text(facts, flush))
     _print(settings_text(settings))
     results: list[Result] = []
-    with _subject(given) as subject:
-        for kind in given.kinds or KINDS:
-            _say(f"{kind} …")
-            results += KINDS[kind](subject, options)
-    _print(results_text(results))
+    try:
+        with _subject(given) as subject:
+            for kind in given.kinds or KINDS:
+                _say(f"{kind} …")
+                results += KINDS[kind](subject, options)
+    finally:
+        # An interrupted run shows the kinds that it has finished.
+        if results:
+            _print(results_text(results))
     # The log's place on this machine is nobody's business.
     shown = msgspec.structs.replace(
         options,

@@ -10,7 +10,7 @@ import { grouped, typesAsTyped, utc } from "./words.js";
 
 const POLL_MS_MIN = 400;
 const POLL_MS_MAX = 3000;
-const LISTED_REPORTS = 4;
+const LISTED_REPORTS = 3;
 const REFUSALS_MAX = 5;
 
 // Reports without anything to fetch or to wait for are not listed again.
@@ -147,18 +147,18 @@ export class Reports {
 
 class ReportEntry {
   constructor(report) {
-    const { user, format, from = "", to = "", type = [] } = report.request;
+    const { format, from = "", to = "", type = [] } = report.request;
     const asked = utc(report.created);
-    const when = asked === null ? "" : `asked for ${asked.date} ${asked.clock.slice(0, 5)} UTC`;
+    const when = asked === null ? "" : `, as of ${asked.date} ${asked.clock.slice(0, 5)} UTC`;
+    const range = rangeInWords({ from, to, types: type }) + when;
     this.state = make("span", { class: "report-state", role: "status" }, "Waiting to be made");
     this.progress = make("progress", { "aria-label": "Rows written", max: "1" });
     this.result = make("span", { class: "report-result" });
     this.format = format.toUpperCase();
     this.element = make(
       "li", { "data-id": report.id },
-      make("span", { class: "report-name" }, `${this.format} of `, isolated(user)),
-      make("span", { class: "report-range" }, ...visibleNodes(rangeInWords({ from, to, types: type }))),
-      make("span", { class: "report-range" }, when),
+      make("span", { class: "report-name" }, `${this.format} report`),
+      make("span", { class: "report-range" }, ...visibleNodes(range)),
       this.state, this.progress, this.result,
     );
   }

@@ -44,7 +44,7 @@ def test_a_password_shows_nowhere(service: Service, tmp_path: Path) -> None:
     assert PASSWORD not in done.stdout + done.stderr
     items = walk(service, USER, 100)
     assert len(items) == 3
-    assert all(item["redacted"] for item in items)
+    assert all(item["data"]["redacted"] for item in items)
     answers = [service.request("GET", "/v1/history", params={"user": USER}).content]
     for accept in ("application/x-ndjson", "text/csv"):
         headers = {"Accept": accept}
