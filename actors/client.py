@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import msgspec
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from actors.background import detached
+from actors.coalescing import Coalescer
 from actors.feed import FeedBatch
 from actors.reports import ReportFile
 from storage.append import Outcome
@@ -40,6 +42,10 @@ _ANSWER_S = 30.0
 
 #: Looking an actor up asks the cluster; a handle stays good over the actor's restarts.
 _handles: dict[str, Any] = {}
+
+#: A call costs both sides some milliseconds of CPU, whether it carries one event or a thousand.
+_APPENDS_ON_THEIR_WAY = 4
+_APPEND_EVENTS = 5_000
 
 _outcomes = msgspec.msgpack.Decoder(list[Outcome])
 _batch = msgspec.msgpack.Decoder(FeedBatch)
@@ -107,12 +113,19 @@ class ShardClient:
 
     def __init__(self, shard: int) -> None:
         self._name = shard_actor(shard)
+        self._appends = Coalescer(
+            self._append, calls_max=_APPENDS_ON_THEIR_WAY, items_max=_APPEND_EVENTS, start=detached
+        )
 
     async def status(self) -> dict[str, int]:  # noqa: D102
         found: dict[str, int] = await call(self._name, "status")
         return found
 
-    async def append(self, events: list[Event]) -> list[Outcome]:  # noqa: D102
+    async def append(self, events: list[Event]) -> Sequence[Outcome]:
+        """See ``ShardActor.append``; requests that wait for the same shard share a call."""
+        return await self._appends.put(events)
+
+    async def _append(self, events: list[Event]) -> list[Outcome]:
         return _outcomes.decode(await call(self._name, "append", msgspec.msgpack.encode(events)))
 
     async def history(self, query: HistoryQuery, start: int, limit: int) -> Page:  # noqa: D102

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
+from ray.serve.schema import LoggingConfig
 
 from actors.client import ControlClient, ShardClient, push_numbers
 from actors.tasks import Exports
@@ -83,6 +84,8 @@ def deploy(settings: ServiceSettings) -> None:
             max_ongoing_requests=ongoing,
             max_queued_requests=queued,
             ray_actor_options={"num_cpus": 0},
+            # Request lines hold user ids, and a line for each request costs a tenth of a small one.
+            logging_config=LoggingConfig(enable_access_log=False, log_level="WARNING"),
         )
         bound = deployment.bind(kind, settings, facts.shards, facts.cursor_key)
         serve.run(bound, name=kind, route_prefix=prefix)

@@ -19,7 +19,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 
-from serve_app.background import detached
+from actors.background import detached
 from serve_app.services import FeedShard
 from tradetrail.errors import NotFound, TradeTrailError
 from tradetrail.filters import HistoryQuery

@@ -7,7 +7,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.background import detached
+from actors.background import detached
 from serve_app.services import Services
 
 __all__ = ["Metered"]

@@ -91,6 +91,8 @@ def _ray_variables(ports: PortBlock, token_file: Path) -> dict[str, str]:
         # Under `uv run` Ray would upload the current folder and start workers through uv.
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_DEDUP_LOGS": "0",
+        # Ray's workers are the service itself here, not work in the background of something else.
+        "RAY_worker_niceness": "0",
         "RAY_GCS_SERVER_PORT": str(ports.gcs),
         "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
         "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
@@ -106,6 +108,9 @@ def _serve_variables(settings: ServiceSettings, ports: PortBlock) -> dict[str, s
         "SERVE_SOCKET_REUSE_PORT_ENABLED": "0",
         # A dead proxy is noticed within seconds instead of half a minute.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        # On a busy machine a proxy needs longer than 5 s to begin; killed for it, it would begin again.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "20",
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback_http),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.fallback_grpc),
