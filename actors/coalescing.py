@@ -1,8 +1,8 @@
 """Many small appends for one shard in few calls.
 
 While calls are on their way, what arrives gathers; when one is answered, everything that waits goes in the
-next, up to a bound. An idle shard is called at once, so nothing waits for company. An error is every caller's of that
-call: whether it was stored is then unknown for all of them alike, and identity makes sending again safe.
+next, up to a bound. An idle shard is called at once, so nothing waits for company. An error is every caller's
+of that call: whether it was stored is unknown for all of them alike, and identity makes sending again safe.
 
 Pure but for the event loop; what a call is, is handed in.
 """
