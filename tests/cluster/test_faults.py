@@ -118,10 +118,10 @@ def _size(service: Service) -> int:
 @pytest.mark.parametrize("service", ["haproxy"], indirect=True)
 def test_a_thousand_clients_that_vanish_leave_nothing_behind(service: Service) -> None:
     _vanish(service, 300)
-    wait_for(lambda: _active(service) == 0, "an idle ingest", 15)
+    wait_for(lambda: _active(service) == 0, "an idle ingest", 10)
     before = _resident(service)
     _vanish(service, 1_000)
-    wait_for(lambda: _active(service) == 0, "an idle ingest", 15)
+    wait_for(lambda: _active(service) == 0, "an idle ingest", 10)
     grown = {
         name: size - before.get((pid, name), size)
         for (pid, name), size in _resident(service).items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +14,7 @@ import zstandard
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event  # the official SDK
 from cloudevents.core.v1.event import CloudEvent
 
-from tests.cluster.calls import make_event, post, walk
+from tests.cluster.calls import feed, make_event, post, walk
 from tests.cluster.conftest import Service
 from tradetrail.record import event_text
 
@@ -78,6 +80,10 @@ def test_one_bad_event_never_costs_a_good_one(service: Service) -> None:
     [
         (b"", {}, 400, "not_a_json_array"),
         (b"null", {}, 400, "not_a_json_array"),
+        (b" \r\n", {}, 400, "not_a_json_array"),
+        (b'{"events":[]}', {}, 400, "not_a_json_array"),
+        (gzip.compress(b""), {"Content-Encoding": "gzip"}, 400, "not_a_json_array"),
+        (b'[{"id":"1"},{"id"', {}, 400, "invalid_json"),
         (b'[{"a":"\xff"}]', {}, 400, "invalid_utf8"),
         (b"[]", {"Content-Encoding": "gzip"}, 400, "invalid_content_coding"),
         (b"[]", {"Content-Encoding": "gzip, gzip"}, 415, "unsupported_content_encoding"),
@@ -178,3 +184,84 @@ def test_binary_mode_is_stored_as_the_structured_form(service: Service) -> None:
     assert answer.status_code == 200, answer.text
     (item,) = walk(service, "binary", 10)
     assert item["data"] == {"Price": 0.1}
+
+
+def test_a_bomb_without_a_token_is_not_even_opened(service: Service) -> None:
+    bomb = gzip.compress(bytes(200_000_000), 1)
+    answer = post(service, bomb, **{"Content-Encoding": "gzip", "Authorization": "Bearer tt_x_y"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+
+
+DIGITS = (
+    '{"ClOrdID":9007199254740993,"OrderID":18446744073709551616,"ExecID":-9223372036854775809,'
+    '"Price":0.10,"OrderQty":1E+8,"a":7.3e-7,"b":-0,"c":-0.00,"d":2706.93,'
+    '"e":0.1234567890123456789012345678901234567890,"f":"1,5"}'
+)
+
+
+def test_every_digit_comes_out_as_it_went_in(service: Service) -> None:
+    event = json.dumps(make_event("digits", 1, data=None, time="2016-12-31T23:59:60.500Z"))
+    text = event.replace('"data": null', f'"data":{DIGITS}')
+    assert post(service, f"[{text}]".encode()).json()["stored"] == 1
+    query = {"user": "digits"}
+    page = service.request("GET", "/v1/history", params=query).text
+    lines = service.request(
+        "GET", "/v1/history", params=query, headers={"Accept": "application/x-ndjson"}
+    ).text
+    with feed(service, user="digits", **{"from": "earliest"}) as events:
+        live = next(event.data for event in events if event.data)
+    for answer in (page, lines, live):
+        assert DIGITS in answer
+        assert "23:59:60.500Z" in answer
+    table = service.request("GET", "/v1/history", params=query, headers={"Accept": "text/csv"}).text
+    (row,) = csv.DictReader(io.StringIO(table, newline=""))
+    assert (row["ClOrdID"], row["OrderID"]) == ("9007199254740993", "18446744073709551616")
+    assert (row["Price"], row["OrderQty"], row["data"]) == ("0.10", "1E+8", DIGITS)
+    found = service.request("GET", "/v1/lookup", params={"ClOrdID": "9007199254740993"}).json()
+    assert [item["authid"] for item in found["items"]] == ["digits"]
+
+
+def test_a_leap_second_stands_between_its_minute_and_the_next(service: Service) -> None:
+    times = ("23:59:59.999", "23:59:60", "23:59:60.500")
+    events = [
+        make_event("leap", number, time=f"2016-12-31T{time}Z") for number, time in enumerate(times)
+    ]
+    events.append(make_event("leap", 3, time="2017-01-01T00:00:00Z"))
+    events.append(make_event("leap", 4, time="2016-12-31T24:00:00Z"))
+    answer = post(service, json.dumps(events).encode())
+    assert (answer.status_code, answer.json()["stored"]) == (207, 4)
+    assert answer.json()["results"][4]["code"] == "invalid_time"
+    before = walk(service, "leap", 10, to="2017-01-01T00:00:00Z")
+    assert [item["id"] for item in before] == ["0", "1", "2"]
+    since = walk(service, "leap", 10, **{"from": "2016-12-31T23:59:60Z"})
+    assert [item["id"] for item in since] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('"note":"ok \\ud83d end"', "invalid_text"),
+        ('"data":{"Price":NaN}', "invalid_number"),
+        ('"data":{"Price":1e400}', "invalid_number"),
+        ('"data":{"a":1,"a":2}', "duplicate_key"),
+        ('"\\u0061uthid":"bob"', "duplicate_key"),
+        ('"data":' + "[" * 70 + "]" * 70, "too_deep"),
+        ('"userseq":null', "reserved_attribute"),
+    ],
+)
+def test_an_inexact_event_is_refused_alone(service: Service, text: str, code: str) -> None:
+    good = json.dumps(make_event("exactly", 1))
+    bad = json.dumps(make_event("exactly", 2, data=None)).replace('"data": null', text)
+    for _ in range(2):
+        answer = post(service, f"[{good},{bad}]".encode())
+        assert answer.status_code == 207, answer.text
+        assert answer.json()["results"][1]["code"] == code
+    assert len(walk(service, "exactly", 10)) == 1
+
+
+def test_normal_forms_of_one_name_are_two_users(service: Service) -> None:
+    for number, name in enumerate(("Ame\u0301lie", "Am\u00e9lie")):
+        events = [make_event(name, number, note="👩\u200d👩\u200d👧")]
+        assert post(service, json.dumps(events).encode()).json()["stored"] == 1
+        (item,) = walk(service, name, 10)
+        assert (item["authid"], item["note"]) == (name, "👩\u200d👩\u200d👧")
