@@ -161,7 +161,7 @@ class Credentials:
         principal = found.principal
         if principal.expires_ns and principal.expires_ns <= self._clock():
             raise Unauthenticated("invalid_token", "The token has expired; get a new one.")
-        return principal
+        return Principal(principal.name, principal.scopes, principal.expires_ns, found.id)
 
     def _issue(
         self, kind: CredentialKind, holder: Principal, lifetime_s: int, key_id: str = ""
@@ -190,7 +190,9 @@ class ControlActor:
     ) -> None:
         """``make`` has a report made elsewhere."""
         cluster = open_cluster(settings.data, settings.keys)
-        self._store = ControlStore(control_dir(settings.data))
+        self._store = ControlStore(
+            control_dir(settings.data), cluster.secret.derive("control-rows/1")
+        )
         self._credentials = Credentials(self._store)
         self._credentials.ensure_admin(settings.data / "admin.token")
         self._gauges = Gauges(time.monotonic)

@@ -155,7 +155,7 @@ class ReportDesk:
         """
         claim = b""
         if claim_key:
-            claim = hashlib.sha256(f"{principal.name}\0{claim_key}".encode()).digest()
+            claim = hashlib.sha256(f"{principal.key_id}\0{claim_key}".encode()).digest()
             known = self._rows.get(self._store.claimed_report(claim) or "")
             if known is not None:
                 if known.request == request:
@@ -174,7 +174,12 @@ class ReportDesk:
                 30,
             )
         row = ReportRow(
-            secrets.token_urlsafe(18), principal.name, request, ReportStatus.QUEUED, self._clock()
+            secrets.token_urlsafe(18),
+            principal.key_id,
+            principal.name,
+            request,
+            ReportStatus.QUEUED,
+            self._clock(),
         )
         self._store.keep_report(row, claim)
         self._rows[row.id] = row
@@ -331,7 +336,7 @@ class ReportDesk:
 
 
 def _may_see(principal: Principal, row: ReportRow) -> bool:
-    return row.requester == principal.name or "audit:admin" in principal.scopes
+    return row.owner == principal.key_id or "audit:admin" in principal.scopes
 
 
 def _filename(row: ReportRow) -> str:

@@ -128,7 +128,7 @@ class _Stream:
         Raises:
             Invalid: the parameters contradict each other, or the id is garbage or from the future.
         """
-        check_known(query, _PARAMETERS)
+        check_known(query, _PARAMETERS, ("user",))
         targets = self._targets(query)
         last_event_id = last_event_id or query.get("last_event_id", "")
         earliest = one_of(query, "from", ("latest", "earliest")) == "earliest"

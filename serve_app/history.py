@@ -57,6 +57,12 @@ def add_history(app: FastAPI, services: Services) -> None:
         await authorize(request, services.principals, scope)
         query = request.query_params
         check_known(query, _HISTORY)
+        if form is not None and "cursor" in query:
+            raise Invalid(
+                "invalid_parameter",
+                "A cursor continues pages; a stream is begun anywhere with after=<userseq>.",
+                pointer="#/cursor",
+            )
         if form is None:
             return await _page(services, query)
         return await _stream(services, query, form, streams)

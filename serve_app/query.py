@@ -36,7 +36,9 @@ _DOCS = _PAGE | {
 
 def create_query(services: Services) -> FastAPI:
     """The query application."""
-    app = FastAPI(title="TradeTrail", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="TradeTrail", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     install_problems(app)
     app.add_middleware(Metered, services=services, name="query")
     add_health(app, services)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ __all__ = ["add_reports"]
 
 _BODY_BYTES_MAX = 256 * 1024
 _KEY_CHARACTERS_MAX = 256
+_BODY_S = 30.0
 _LIMIT_DEFAULT, _LIMIT_MAX = 100, 1_000
 _SCOPE = "audit:export"
 
@@ -87,11 +89,17 @@ async def small_body(request: Request, bytes_max: int) -> bytes:
     """A request's body where it is small; raises ``Invalid`` with 413 where it is not."""
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > bytes_max:
-            raise Invalid("body_too_large", f"The body is over {bytes_max} bytes.", 413)
-        parts.append(part)
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for part in request.stream():
+                size += len(part)
+                if size > bytes_max:
+                    raise Invalid("body_too_large", f"The body is over {bytes_max} bytes.", 413)
+                parts.append(part)
+    except TimeoutError as error:
+        raise Invalid(
+            "body_timeout", f"The body did not arrive within {_BODY_S:.0f} s.", 408
+        ) from error
     return b"".join(parts)
 
 

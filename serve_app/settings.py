@@ -57,7 +57,8 @@ class ServiceSettings:
     data: Path = Path("data")
     #: Key files lie apart from the data, so that a copy of the data is unreadable without them.
     keys: Path = _BESIDE_DATA
-    #: Where the public port listens; everything else stays on loopback.
+    #: Where the public port listens. Everything else stays on loopback, but a port of each replica that Ray
+    #: opens everywhere and that answers nobody without the service's own secret.
     host: str = "127.0.0.1"
     port: int = 8000
     #: Number of shards; ``None`` takes what the data says, 2 for new data.

@@ -2,17 +2,22 @@
 
 API keys, one-time sign-in codes and page sessions are all secrets that name a principal: each is kept under
 SHA-256 of its text, with a kind and an expiry, never in clear. Reports are kept under their random ids, and
-under the hash of an Idempotency-Key the id it stands for.
+under the hash of an Idempotency-Key the id it stands for; a report's row names users and is sealed: nonce (12)
+‖ ciphertext ‖ tag, AES-256-GCM, its id authenticated.
 """
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from storage.database import Batch, Database, DatabaseSettings
+from tradetrail.errors import Corrupt
 from tradetrail.report import ReportRow
 from tradetrail.tokens import Principal
 
@@ -48,7 +53,9 @@ class Credential(msgspec.Struct, frozen=True):
 class ControlStore:
     """One thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, row_key: bytes) -> None:
+        """``row_key``, 32 bytes, seals what names users."""
+        self._aead = AESGCM(row_key)
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._db = Database(path / "db", _SETTINGS, names=(_CREDENTIALS, _REPORTS, _CLAIMS))
 
@@ -78,14 +85,14 @@ class ControlStore:
 
     def reports(self) -> list[ReportRow]:
         """All rows."""
-        return [
-            msgspec.json.decode(value, type=ReportRow) for _, value in self._db.scan(_REPORTS, b"")
-        ]
+        return [self._opened(key, value) for key, value in self._db.scan(_REPORTS, b"")]
 
     def keep_report(self, row: ReportRow, claim: bytes = b"") -> None:
         """Put a row; ``claim`` stands for it from now on. Durable on return."""
         batch = self._db.batch()
-        batch.put(_REPORTS, row.id.encode(), msgspec.json.encode(row))
+        nonce = os.urandom(12)
+        sealed = self._aead.encrypt(nonce, msgspec.json.encode(row), row.id.encode())
+        batch.put(_REPORTS, row.id.encode(), nonce + sealed)
         if claim:
             batch.put(_CLAIMS, claim, row.id.encode())
         self._commit(batch)
@@ -107,6 +114,17 @@ class ControlStore:
     def close(self) -> None:
         """Let go of the database."""
         self._db.close()
+
+    def _opened(self, key: bytes, value: bytes) -> ReportRow:
+        try:
+            text = self._aead.decrypt(value[:12], value[12:], key)
+        except (InvalidTag, ValueError) as error:
+            raise Corrupt(
+                "report_row_damaged",
+                f"The row of report {key.decode('ascii', 'replace')} does not authenticate; restore the "
+                "control store from a backup.",
+            ) from error
+        return msgspec.json.decode(text, type=ReportRow)
 
     def _commit(self, batch: Batch) -> None:
         self._db.write(batch)

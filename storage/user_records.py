@@ -125,6 +125,9 @@ def candidate_spans(
     source: UserRecords, question: Question, start: int, descending: bool
 ) -> Iterator[Span]:
     """Spans that cover every userseq from ``start`` to the end once, in reading order."""
+    if descending:
+        # Whoever begins above the newest record asks for all that is there.
+        start = min(start, source.head)
     if question.only is not None:
         numbers = reversed(question.only) if descending else iter(question.only)
         for number in numbers:

@@ -72,6 +72,9 @@ class ReportRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything kept of one report; times in ns since 1970, ``sha256`` in hex."""
 
     id: str
+    #: Key id of who asked for it: it belongs to them.
+    owner: str
+    #: Their name, to be shown.
     requester: str
     request: ReportRequest
     status: ReportStatus

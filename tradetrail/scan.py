@@ -44,14 +44,29 @@ class Mode(Enum):
     BINARY = "binary"
 
 
+_MODES = {
+    "application/cloudevents-batch": Mode.BATCHED,
+    "application/cloudevents": Mode.STRUCTURED,
+}
+
+
 def content_mode(content_type: str | None) -> Mode:
-    """The mode a ``Content-Type`` asks for; the batch prefix is tested first, since it holds the other."""
-    lowered = (content_type or "").strip().lower()
-    if lowered.startswith("application/cloudevents-batch"):
-        return Mode.BATCHED
-    if lowered.startswith("application/cloudevents"):
-        return Mode.STRUCTURED
-    return Mode.BINARY
+    """The mode a ``Content-Type`` asks for.
+
+    Raises:
+        Invalid: ``unsupported_event_format``, for CloudEvents in another format than JSON.
+    """
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    kind, _, form = media_type.partition("+")
+    if kind not in _MODES:
+        return Mode.BINARY
+    if form not in ("json", ""):
+        raise Invalid(
+            "unsupported_event_format",
+            "CloudEvents are taken as JSON: application/cloudevents+json or -batch+json.",
+            415,
+        )
+    return _MODES[kind]
 
 
 def scan_batch(

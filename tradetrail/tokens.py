@@ -21,11 +21,15 @@ SCOPES = ("audit:write", "audit:read", "audit:export", "audit:verify", "audit:ho
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who calls, and what the token allows; ``expires_ns`` 0 is never."""
+    """Who calls, and what the token allows; ``expires_ns`` 0 is never.
+
+    ``key_id`` tells two keys of one name apart; a session has that of the key it was opened with.
+    """
 
     name: str
     scopes: tuple[str, ...]
     expires_ns: int = 0
+    key_id: str = ""
 
 
 def new_token(random: Callable[[int], bytes]) -> str:

@@ -265,3 +265,36 @@ def test_normal_forms_of_one_name_are_two_users(service: Service) -> None:
         assert post(service, json.dumps(events).encode()).json()["stored"] == 1
         (item,) = walk(service, name, 10)
         assert (item["authid"], item["note"]) == (name, "👩\u200d👩\u200d👧")
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/v1/history?user=a&user=b", "invalid_parameter"),
+        ("/v1/history?user=a&limit=1&limit=2", "invalid_parameter"),
+        ("/v1/history?user=a&chain=", "invalid_parameter"),
+        ("/v1/history?user=a&Symbol=", "invalid_parameter"),
+        ("/v1/history?user=a&type=*", "invalid_parameter"),
+        ("/v1/history?user=a&type=a.*.v1", "invalid_parameter"),
+        ("/v1/history?user=a&form=2026-01-02T00:00:00Z", "unknown_parameter"),
+        ("/v1/history?user=a&from=2026-01-02T00:00:00", "invalid_time"),
+        ("/v1/history?user=a&limit=0", "invalid_parameter"),
+        ("/v1/history?user=a&limit=1001", "invalid_parameter"),
+        ("/v1/lookup?from=2026-01-02T00:00:00Z", "missing_parameter"),
+        ("/v1/lookup?ClOrdID=", "invalid_parameter"),
+    ],
+)
+def test_a_question_that_is_not_clear_is_not_answered(
+    service: Service, path: str, code: str
+) -> None:
+    answer = service.request("GET", path)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+def test_a_walk_down_may_begin_above_the_newest_record(service: Service) -> None:
+    post(service, json.dumps([make_event("down", number) for number in range(5)]).encode())
+    for after in (6, 7, 1_000, 2**62):
+        items = walk(service, "down", 2, order="desc", after=after)
+        assert [item["userseq"] for item in items] == ["5", "4", "3", "2", "1"]
+    assert [i["userseq"] for i in walk(service, "down", 2, order="desc", after=3)] == ["2", "1"]
+    assert walk(service, "down", 2, order="desc", after=1) == []

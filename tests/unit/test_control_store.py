@@ -25,11 +25,11 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.store = ControlStore(path)
+        self.store = ControlStore(path, bytes(32))
 
     def reopen(self) -> ControlStore:
         self.store.close()
-        self.store = ControlStore(self.path)
+        self.store = ControlStore(self.path, bytes(32))
         return self.store
 
 
@@ -123,12 +123,12 @@ def test_no_secret_lies_in_clear_on_disk(home: Home) -> None:
     assert SECRET.encode() not in content
     assert b"quiet-harbour" not in content
     assert HASH in content
-    home.store = ControlStore(home.path)
+    home.store = ControlStore(home.path, bytes(32))
 
 
 def test_a_second_owner_is_refused(home: Home) -> None:
     with pytest.raises(Unavailable) as caught:
-        ControlStore(home.path)
+        ControlStore(home.path, bytes(32))
     assert caught.value.code == "database_locked"
 
 

@@ -69,9 +69,10 @@ NS = 1_767_323_045_123_456_789
 TEXT = json.dumps(document()["components"]["schemas"]["Event"]["examples"][0]).encode()  # type: ignore[index]  # JSON
 RECORD = Record(7, "00", 41, NS, TEXT)
 REQUEST = ReportRequest("csv", users=("jane", "joe"), from_="2026-01-01T00:00:00Z")
-OPEN_REPORT = ReportRow("queued-one", "someone", REQUEST, ReportStatus.QUEUED, NS)
+OPEN_REPORT = ReportRow("queued-one", "key", "someone", REQUEST, ReportStatus.QUEUED, NS)
 DONE_REPORT = ReportRow(
     "done-one",
+    "key",
     "someone",
     REQUEST,
     ReportStatus.SUCCEEDED,
@@ -84,6 +85,7 @@ DONE_REPORT = ReportRow(
 )
 FAILED_REPORT = ReportRow(
     "failed-one",
+    "key",
     "someone",
     REQUEST,
     ReportStatus.FAILED,

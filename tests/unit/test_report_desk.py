@@ -15,9 +15,10 @@ from tradetrail.errors import Conflict, Gone, Invalid, NotFound, Unavailable
 from tradetrail.report import ReportRequest, ReportStatus, parse_request
 from tradetrail.tokens import SCOPES, Principal
 
-ANN = Principal("ann", ("audit:export",))
-BEN = Principal("ben", ("audit:export",))
-ADMIN = Principal("root", SCOPES)
+ANN = Principal("ann", ("audit:export",), 0, "key-of-ann")
+#: Another key of the same name.
+BEN = Principal("ann", ("audit:export",), 0, "key-of-ben")
+ADMIN = Principal("root", SCOPES, 0, "key-of-root")
 REQUEST = ReportRequest(format="csv", user="u")
 NS = 1_000_000_000
 
@@ -36,7 +37,7 @@ class House:
         self.jobs: list[ReportJob] = []
         self.hold = asyncio.Event()
         self.hold.set()
-        self.store = ControlStore(root / "control")
+        self.store = ControlStore(root / "control", bytes(32))
 
     def desk(self) -> ReportDesk:
         return ReportDesk(

@@ -448,3 +448,25 @@ def test_batched_mode_is_told_from_structured_whatever_the_case_and_parameters()
     assert content_mode("APPLICATION/CLOUDEVENTS-BATCH+JSON;charset=utf-8") is Mode.BATCHED
     assert content_mode(" application/cloudevents+json") is Mode.STRUCTURED
     assert content_mode("application/json") is Mode.BINARY
+
+
+@pytest.mark.parametrize(
+    ("content_type", "mode"),
+    [
+        ("application/cloudevents+json", Mode.STRUCTURED),
+        ("Application/CloudEvents+JSON; charset=utf-8", Mode.STRUCTURED),
+        ("application/cloudevents-batch+json", Mode.BATCHED),
+        ("application/json", Mode.BINARY),
+        (None, Mode.BINARY),
+    ],
+)
+def test_the_content_type_tells_the_mode(content_type: str | None, mode: Mode) -> None:
+    assert content_mode(content_type) is mode
+
+
+@pytest.mark.parametrize("form", ["xml", "jsonx", "avro", "protobuf"])
+@pytest.mark.parametrize("kind", ["cloudevents", "cloudevents-batch"])
+def test_cloudevents_in_another_format_are_refused(kind: str, form: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        content_mode(f"application/{kind}+{form}")
+    assert (refusal.value.code, refusal.value.status) == ("unsupported_event_format", 415)

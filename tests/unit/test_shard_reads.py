@@ -15,7 +15,7 @@ from storage.indexer import Indexer
 from storage.secondary import open_copy
 from storage.shard_reads import ShardReads
 from storage.shard_store import ShardStore
-from storage.user_records import PageBounds, walk
+from storage.user_records import PageBounds, Question, walk
 from tradetrail.event import Event, Limits
 from tradetrail.facts import facts_of
 from tradetrail.filters import Filter, HistoryQuery
@@ -309,3 +309,20 @@ def test_a_copy_reads_what_was_published_and_nothing_above_it(house: House) -> N
         assert len(newest) == plan.head
     assert not list((house.data / "run" / "secondary").iterdir())
     assert house.reads.plan(HistoryQuery("nobody")) is None
+
+
+def test_whoever_begins_above_the_newest_record_gets_everything_below(house: House) -> None:
+    house.add(made_up(300, 7))
+    house.index()
+    for wanted in (Filter(), Filter(types=("tradetrail.order.*",))):
+        query = HistoryQuery("ann", wanted, "", True)
+        for start in (10_000, 2**62):
+            page = house.reads.page(query, start, WIDE)
+            assert [record.userseq for record in page.records] == plain(house, query)
+    user = house.store.user("ann")
+    assert user is not None
+    source = house.store.records_of(user)
+    walked = walk(source, Question(Filter()), 2**62, descending=True)
+    assert [record.userseq for part in walked for record in part] == list(
+        range(user.published, 0, -1)
+    )

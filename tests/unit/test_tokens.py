@@ -36,7 +36,7 @@ class Desk:
 
     def __init__(self, path: Path) -> None:
         self.now_ns = START_NS
-        self.store = ControlStore(path)
+        self.store = ControlStore(path, bytes(32))
         self.credentials = Credentials(self.store, lambda: self.now_ns, Drawn())
 
     def wait(self, seconds: int) -> None:

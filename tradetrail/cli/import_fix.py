@@ -89,6 +89,9 @@ def _fix(
         with _opened(file) as stream:
             job.run(stream, sender)
     print_facts(job.facts(sender.counts))
+    if not job.counts["read"]:
+        say(f"{file} holds no FIX message")
+        raise typer.Exit(1)
     if sender.counts.refused + job.counts["refused"]:
         raise typer.Exit(_SOME_REFUSED)
 
