@@ -18,7 +18,7 @@ from tests.cluster.calls import make_event, post, send, walk
 from tests.cluster.conftest import Service, free_port, kill, processes, start, stop
 from tests.cluster.test_fix_import import FIX_LOG
 from tests.cluster.test_reports import ask, finished
-from tradetrail.fix.sample import sample_log
+from tests.cluster.test_secrets import fix_message
 
 MIB = 1024 * 1024
 
@@ -31,8 +31,8 @@ def wait_for(condition: Callable[[], object], what: str, within_s: float = 60) -
 
 
 def log_to_import(folder: Path) -> Path:
-    """The recorded log, four times with other users and order ids, or the sample where it is not there."""
-    text = FIX_LOG.read_bytes() if FIX_LOG.exists() else sample_log()
+    """The recorded log, four times with other users and order ids; made-up orders where it is not there."""
+    text = FIX_LOG.read_bytes() if FIX_LOG.exists() else made_up_log()
     log = folder / "orders.log"
     parts = [
         text.replace(b"BON", b"KI%d" % number).replace(b"ORTT1", b"ORTT%d" % number)
@@ -40,6 +40,25 @@ def log_to_import(folder: Path) -> Path:
     ]
     log.write_bytes(b"\n".join(parts))
     return log
+
+
+def made_up_log() -> bytes:
+    """Two thousand orders of one user."""
+    return b"\n".join(
+        fix_message(
+            "35=D",
+            "49=BON",
+            "50=BONT",
+            "56=KOD",
+            f"34={number}",
+            f"52=20260102-09:{number // 60:02d}:{number % 60:02d}.000",
+            f"11=ORTT1_{number}",
+            "55=DEMO",
+            "54=1",
+            "38=10",
+        ).encode()
+        for number in range(1, 2_001)
+    )
 
 
 def everything(service: Service) -> dict[str, list[str]]:
