@@ -309,4 +309,4 @@ def _command() -> str:
     """How the person who reads this calls the command line."""
     if shutil.which("tradetrail"):
         return "tradetrail"
-    return str(Path(sys.executable).with_name("tradetrail"))
+    return shlex.quote(str(Path(sys.executable).with_name("tradetrail")))
