@@ -16,7 +16,10 @@ import pytest
 from tests.cluster.calls import feed, take, walk
 from tests.cluster.conftest import Service
 from tradetrail.columns import COLUMNS
+from tradetrail.fix.mapping import Left, Mapper, MappingOptions, Refused
+from tradetrail.fix.reader import Junk, read_messages
 from tradetrail.fix.sample import sample_log
+from tradetrail.record import event_text
 from tradetrail.times import parse_rfc3339
 
 FIX_LOG = Path(__file__).parents[3] / "shared" / "data" / "fix" / "fix42-orders.log"
@@ -176,3 +179,17 @@ def test_the_summary_counts_every_record(service: Service, imported: Import) -> 
         counted[minute] = counted.get(minute, 0) + 1
     told = {row["start"]: sum(map(int, row["types"].values())) for row in answer["items"]}
     assert told == counted
+
+
+def test_each_event_comes_back_as_it_was_sent_to_the_byte(
+    service: Service, imported: Import
+) -> None:
+    mapper = Mapper(MappingOptions())
+    with imported.log.open("rb") as log:
+        mapped = [
+            mapper.to_event(found) for found in read_messages(log) if not isinstance(found, Junk)
+        ]
+    sent = [item.text for item in mapped if not isinstance(item, Left | Refused)]
+    own = [text for text in sent if json.loads(text)["authid"] == "BONT"]
+    lines = stream(service, "application/x-ndjson", user="BONT").splitlines()
+    assert [event_text(line) for line in lines] == own
