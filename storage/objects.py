@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from storage.folders import sync_folder
 from tradetrail.errors import Internal, NotFound, StorageFull
 
 __all__ = ["LocalFolder", "ObjectStore"]
@@ -62,7 +63,7 @@ class LocalFolder:
             except FileExistsError:
                 made = False
             # Also for the loser: what it finds there must not vanish with a power cut before the winner's sync.
-            _sync(target.parent)
+            sync_folder(target.parent)
         return made
 
     def put(self, key: str, content: bytes) -> None:
@@ -70,7 +71,7 @@ class LocalFolder:
         target = self._path(key)
         with self._written(target, content) as temporary:
             temporary.replace(target)
-            _sync(target.parent)
+            sync_folder(target.parent)
 
     def get(self, key: str) -> bytes:
         """See ``ObjectStore.get``."""
@@ -102,7 +103,7 @@ class LocalFolder:
         with _translated(key):
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
-                _sync(path.parent)
+                sync_folder(path.parent)
 
     def _path(self, key: str) -> Path:
         assert _KEY.match(key), f"not an object key: {key!r}"
@@ -144,12 +145,4 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder.parent)

@@ -21,6 +21,7 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from storage.folders import sync_folder
 from tradetrail.errors import Corrupt
 
 __all__ = ["SealedWriter", "read_sealed"]
@@ -85,11 +86,7 @@ class SealedWriter:
         os.fsync(self._file.fileno())
         self._file.close()
         os.replace(self._part, self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._path.parent)
         return self._digest.digest()
 
     def _put(self, content: bytes, *, last: bool) -> None:

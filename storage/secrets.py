@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from storage.folders import sync_folder
 from tradetrail.errors import Corrupt, Invalid
 
 __all__ = ["ClusterSecret", "KeyEncryptionKey", "KeyFolder", "WrappingKey"]
@@ -101,7 +102,7 @@ class KeyFolder:
             file.flush()
             os.fsync(file.fileno())
         for folder in (self._path, self._path.parent):
-            _sync_folder(folder)
+            sync_folder(folder)
         return kek
 
     def load(self, key_id: str) -> KeyEncryptionKey:
@@ -157,11 +158,3 @@ class ClusterSecret:
 
 def _not_a_key_file(target: Path) -> str:
     return f"{target} is not a key file of format {_FORMAT}; restore it from a copy."
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

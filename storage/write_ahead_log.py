@@ -33,6 +33,7 @@ import google_crc32c
 import msgspec
 import numpy as np
 
+from storage.folders import sync_folder
 from tradetrail.errors import Corrupt
 
 __all__ = ["TornTail", "cut_torn", "find_torn_tail", "sole_owner"]
@@ -124,8 +125,8 @@ def cut_torn(torn: TornTail, folder: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             part.rename(copy)
-    _sync_folder(folder)
-    _sync_folder(folder.parent)
+    sync_folder(folder)
+    sync_folder(folder.parent)
     # The newest first: until the oldest is cut, the judge finds the same tail again.
     for path in reversed(torn.paths):
         with path.open("r+b") as log:
@@ -248,11 +249,3 @@ def _damaged(path: Path, position: int, found: str) -> Corrupt:
         f"{path} is damaged at byte {position}: {found}. Acknowledged events may be among what cannot be read. "
         "Nothing was changed. Keep the folder: move it aside, and restore it from a backup.",
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

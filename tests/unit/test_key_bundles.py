@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import objects as objects_module
+from storage.folders import sync_folder
 from storage.key_bundles import SLOTS_PER_BUNDLE, KeyBundles
 from storage.objects import LocalFolder
 from storage.secrets import KeyEncryptionKey
@@ -71,13 +72,13 @@ def test_a_bundle_is_durable_in_both_places_before_its_first_slot_is_used(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    real = objects_module._sync
+    real = sync_folder
 
     def record(folder: Path) -> None:
         real(folder)
         order.append(folder.name)
 
-    monkeypatch.setattr(objects_module, "_sync", record)
+    monkeypatch.setattr(objects_module, "sync_folder", record)
     bundles = folders.open()
     bundles.ensure(0)
     # The last thing synced in each place is the folder that got the bundle's name.
